@@ -1,0 +1,112 @@
+/*
+ * The general-purpose malloc: arenas and heaps.
+ *
+ * An arena is one instance of the allocator over one frame table: its slabs, descriptors, budget and statistics. Any
+ * number of arenas live side by side, over one frame table or several. A heap belongs to an arena and to one owner at a
+ * time (a thread, or a CPU): the owner allocates from it and frees into it without locks. Any heap of an arena may
+ * free, resize or measure any object of that arena.
+ *
+ * Sizes are bytes. Objects are aligned to 16 bytes, and sizes that are multiples of a larger power of two up to 4096
+ * only where asked for with weir_heap_aligned. Design after mimalloc (Leijen, Zorn and de Moura 2019: sharded free
+ * lists), snmalloc (Lietar et al. 2019: batched remote frees) and rpmalloc (detached bins).
+ */
+#ifndef WEIR_HEAP_H
+#define WEIR_HEAP_H
+
+#include "weir/frames.h"
+
+struct weir_arena;
+struct weir_heap;
+
+struct weir_arena_config {
+    struct weir_frames *frames;           /* outlives the arena */
+    const struct weir_platform *platform; /* outlives the arena */
+    size_t limit;                         /* most bytes of frames the arena may hold, metadata included; 0: no limit */
+    /* Asked when the frame table or the limit refuses `bytes`, after the arena has flushed and trimmed itself: free
+     * something (deflate the balloon, drop a cache) and return true to have the allocation tried again. May be null.
+     * Called with no lock held, never recursively in one thread. */
+    bool (*reclaim)(void *context, size_t bytes);
+    void *reclaim_context;
+    bool prompt; /* give empty slabs and runs back to the frames at once (guests) instead of keeping what bounces */
+};
+
+/* Makes an arena; its own memory comes from config->frames. Null without memory. */
+struct weir_arena *weir_arena_create(const struct weir_arena_config *config);
+
+/* Gives every frame of the arena back, live objects included. No heap of it may be in use any more. */
+void weir_arena_destroy(struct weir_arena *arena);
+
+/* Changes the limit (bytes, 0: none). Memory already held stays. */
+void weir_arena_limit(struct weir_arena *arena, size_t limit);
+
+/* Gives the calling owner a heap of `arena`: an idle one, or a new one. Null without memory. Release it when the owner
+ * ends: its objects stay valid, its slabs are adopted by other heaps, its free ones go back. */
+struct weir_heap *weir_heap_acquire(struct weir_arena *arena);
+void weir_heap_release(struct weir_heap *heap);
+
+/* A constant heap that owns nothing: every allocation from it returns null through its slow path. The initial value of
+ * thread-local heap pointers, so that fast paths need no "initialised?" test. */
+extern struct weir_heap weir_heap_empty;
+
+/* Owner only. Null when there is no memory or size > PTRDIFF_MAX. malloc(0) is an object of its own. */
+void *weir_heap_malloc(struct weir_heap *heap, size_t size);
+void *weir_heap_zalloc(struct weir_heap *heap, size_t size);
+
+/* `alignment`: a power of two, without a ceiling; else null. */
+void *weir_heap_aligned(struct weir_heap *heap, size_t alignment, size_t size, bool zero);
+
+/* Frees an object of the arena (allocated by any of its heaps); null is nothing. Misuse is reported, without harm. */
+void weir_heap_free(struct weir_heap *heap, void *object);
+
+/* The same, held to the size given: WEIR_WRONG_SIZE is reported when the object is of another size class. */
+void weir_heap_free_sized(struct weir_heap *heap, void *object, size_t size);
+
+/* Resizes: in place where it can (same class, run that grows into free frames or gives its tail back). Null leaves the
+ * object as it was. A null object is malloc. Size 0 gives a minimal object, never null for lack of size. */
+void *weir_heap_realloc(struct weir_heap *heap, void *object, size_t size);
+
+/* Bytes that may be used at `object`, at least what was asked for; 0 for null or a foreign pointer. */
+size_t weir_arena_usable_size(const struct weir_arena *arena, const void *object);
+
+/* Whether `object` lies in an object or run of this arena. */
+bool weir_arena_owns(const struct weir_arena *arena, const void *object);
+
+/* Does what is due: takes remote frees in, sends batches on, retires empty slabs. Owner only; cheap; for ticks and idle
+ * loops. */
+void weir_heap_collect(struct weir_heap *heap);
+
+/* Tells that the owner is about to sleep: sends its batches and lets others drain the heap until its next operation. */
+void weir_heap_quiesce(struct weir_heap *heap);
+
+/* Gives every unused frame back to the frame table, but for `keep` bytes. From any thread; takes what the calling
+ * owner's heap, quiescent heaps and released heaps hold (`heap` may be null). True if anything was given back. */
+bool weir_arena_trim(struct weir_arena *arena, struct weir_heap *heap, size_t keep);
+
+struct weir_arena_stats {
+    size_t live; /* bytes in objects, by size class; objects in bins and batches count until they come home */
+    size_t peak_live;
+    size_t held; /* bytes of frames held: slabs, runs, metadata */
+    size_t peak_held;
+    size_t metadata; /* part of held */
+    size_t slabs, runs, heaps;
+    size_t limit;
+    uint64_t mallocs, frees, remote_frees, failed; /* operations; the first two summed from heaps, exact when at rest */
+};
+
+void weir_arena_stats(struct weir_arena *arena, struct weir_arena_stats *stats);
+
+struct weir_object {
+    uintptr_t start;
+    size_t size; /* usable bytes */
+    bool live;
+};
+
+/* Calls `visit` for every object of the arena, live ones and (if `all`) free ones. The arena must be at rest. Stops
+ * when it returns false. */
+void weir_arena_walk(struct weir_arena *arena, bool all, bool (*visit)(void *context, const struct weir_object *object),
+                     void *context);
+
+/* Tests every invariant of the arena, which must be at rest. As weir_frames_check. */
+enum weir_status weir_arena_check(struct weir_arena *arena, const char **what);
+
+#endif

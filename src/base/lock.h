@@ -1,0 +1,36 @@
+/*
+ * A spinlock that asks the platform what to do while it waits.
+ *
+ * Test and test-and-set: held for tens of nanoseconds, by code that never sleeps while it holds it. A guest's relax()
+ * yields the CPU when the rounds grow, so that a preempted owner can finish.
+ */
+#ifndef WEIR_BASE_LOCK_H
+#define WEIR_BASE_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "weir/platform.h"
+
+struct lock {
+    _Atomic(uint32_t) held;
+};
+
+static inline bool lock_try(struct lock *lock)
+{
+    return atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 &&
+           atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) == 0;
+}
+
+static inline void lock_take(struct lock *lock, const struct weir_platform *platform)
+{
+    for (unsigned round = 0; !lock_try(lock); round++)
+        platform->relax(platform->context, round);
+}
+
+static inline void lock_drop(struct lock *lock)
+{
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
+}
+
+#endif
