@@ -6,6 +6,20 @@
  * operation without its ability is a null pointer in the table. Use the weir_allocator_* functions below, which check.
  *
  * Sizes are bytes, page counts are frames of 4 KiB. Thread safety: WEIR_CAN_THREADS, else one caller at a time.
+ *
+ * What every allocator promises (tests/conformance holds it to it):
+ *   - Objects are aligned to 16 and do not overlap. malloc(0), calloc(0, n), realloc(object, 0) give an object, of its
+ *     own, that can be freed. realloc(null, n) is malloc(n); realloc that fails leaves the object as it was.
+ *   - Null for more than PTRDIFF_MAX bytes, for a product that overflows, for an alignment that is no power of two.
+ *     posix_memalign says EINVAL (22) or ENOMEM (12) instead, and leaves its argument alone. An alignment for which
+ *     there is free memory succeeds.
+ *   - free(null) does nothing; usable_size(null) is 0. All usable bytes may be written.
+ *   - Running out is a normal answer; afterwards the allocator is as good as before. A refusal is honest: maxalloc
+ *     was less than what was refused, and malloc(maxalloc()), palloc(pmaxalloc()) succeed while nobody else allocates.
+ *   - mallocs counts objects made in whatever way (palloc's, too), frees those given back, failed what was refused:
+ *     mallocs - frees objects live. requested bytes <= live <= held.
+ *   - walk visits each live object of malloc's family once, with its start and usable size; runs of palloc may come
+ *     or not. It may visit free ones, with `live` false.
  */
 #ifndef WEIR_ALLOCATOR_H
 #define WEIR_ALLOCATOR_H
@@ -16,17 +30,17 @@
 struct weir_allocator;
 
 enum weir_abilities {
-    WEIR_CAN_FREE = 1 << 0,    /* free gives memory back (a bump allocator does not) */
+    WEIR_CAN_FREE = 1 << 0,    /* free; it gives memory back (a bump allocator cannot) */
     WEIR_CAN_RESIZE = 1 << 1,  /* realloc */
     WEIR_CAN_ALIGN = 1 << 2,   /* memalign, posix_memalign to any power of two */
     WEIR_CAN_SIZE = 1 << 3,    /* usable_size */
-    WEIR_CAN_PAGES = 1 << 4,   /* palloc, pfree */
+    WEIR_CAN_PAGES = 1 << 4,   /* palloc; with WEIR_CAN_FREE, pfree of a whole run */
     WEIR_CAN_GROW = 1 << 5,    /* addmem */
     WEIR_CAN_COUNT = 1 << 6,   /* maxalloc, availmem, pmaxalloc, pavailmem */
     WEIR_CAN_THREADS = 1 << 7, /* any thread may call at any time */
     WEIR_CAN_DETECT = 1 << 8,  /* a double free at once is reported and does no harm */
     WEIR_CAN_WALK = 1 << 9,
-    WEIR_CAN_SMALL = 1 << 10, /* malloc of bytes (the frame layer alone serves whole frames, and this too, rounded) */
+    WEIR_CAN_SMALL = 1 << 10, /* malloc, calloc (the frame layer has them, too, and rounds to whole frames) */
 };
 
 struct weir_allocator_stats {
@@ -52,6 +66,7 @@ struct weir_allocator_ops {
     size_t (*pmaxalloc)(struct weir_allocator *a); /* the same two in frames */
     size_t (*pavailmem)(struct weir_allocator *a);
     enum weir_status (*addmem)(struct weir_allocator *a, void *start, size_t bytes);
+    /* Every allocator has the last three but for walk, which is an ability; stats and walk while nobody allocates. */
     void (*stats)(struct weir_allocator *a, struct weir_allocator_stats *stats);
     void (*walk)(struct weir_allocator *a, bool (*visit)(void *context, const struct weir_object *object),
                  void *context);
