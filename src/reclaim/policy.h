@@ -1,0 +1,67 @@
+/*
+ * The policy's constants, each with what set it. docs/reclaim.md tells the measurements in full.
+ */
+#ifndef WEIR_RECLAIM_POLICY_H
+#define WEIR_RECLAIM_POLICY_H
+
+#include <stdint.h>
+
+#define MICROSECONDS ((uint64_t)1000)
+#define MILLISECONDS ((uint64_t)1000000)
+#define SECONDS      ((uint64_t)1000000000)
+
+/* --- reporting --- */
+
+/* How long memory stays free before it is reported, at first and at most. 100 ms: a program that reuses within that
+ * time never notices; with LOOK it bounds the first report to 150 ms after the free. 1.6 s: with LOOK and the transfer
+ * itself still well under 3 s. */
+#define HOLD_OFF_FIRST (100 * MILLISECONDS)
+#define HOLD_OFF_MOST  (1600 * MILLISECONDS)
+
+/* How often the free lists are looked at. A look costs 0.2 us when nothing changed. */
+#define LOOK (50 * MILLISECONDS)
+
+/* What it costs the program to touch a frame that the host took back, and the part of the program's time that such
+ * bouncing may cost: 1/64, well within the 5 % that were promised. */
+#define FAULT_COST    (1 * MICROSECONDS)
+#define BOUNCE_SHARE  64
+#define BOUNCE_WINDOW (2 * SECONDS) /* frames taken again later than this were not bouncing */
+#define BOUNCE_LEAST  256           /* frames: fewer are noise, not a reason to hold back */
+
+/* Frames isolated at once: half of what is free, so that allocations go on meanwhile, but not less than this. */
+#define ISOLATE_LEAST 2048
+
+/* --- the balloon --- */
+
+/* Reading the target costs a register access: 74 us on KVM without hardware virtualization. */
+#define TARGET_INTERVAL      (100 * MILLISECONDS)
+#define TARGET_INTERVAL_BUSY (10 * MILLISECONDS) /* while inflating or deflating */
+#define ACTUAL_INTERVAL      (20 * MILLISECONDS) /* least time between two writes of `actual` */
+
+/* How long inflation lets reports go first: at 12 GiB/s, the slowest host seen, enough for 12 GiB. */
+#define REPORT_PATIENCE (1 * SECONDS)
+
+/* What inflation leaves free: a 64th of memory, at least 1 MiB. */
+#define RESERVE_SHARE 64
+#define RESERVE_LEAST 256 /* frames */
+
+/* After relief from the balloon, inflation rests: a guest and a host that both want the same page must not spin. */
+#define REST_FIRST (1 * SECONDS)
+#define REST_MOST  (16 * SECONDS)
+
+/* The least that relief takes back, in frames: one exchange with the host for 1 MiB. */
+#define RELIEF_LEAST 256
+
+/* --- the device --- */
+
+/* How soon to come back while requests are in flight. A guest that spins slows the device down to a quarter. */
+#define POLL_IN_FLIGHT (200 * MICROSECONDS)
+
+/* A device that answers nothing for so long AND in so many polls is broken; a guest that was paused is not. */
+#define SILENCE_TIME  (10 * SECONDS)
+#define SILENCE_POLLS 1000
+
+/* How long relief waits for an answer. */
+#define RELIEF_WAIT (2 * SECONDS)
+
+#endif

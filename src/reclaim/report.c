@@ -1,0 +1,195 @@
+/*
+ * Free page reporting: what is free and stays free goes to the host and remains the guest's.
+ *
+ * The hold-off. Memory that is taken again soon after it was reported costs a page fault of the host for each frame;
+ * memory that is never reported costs the host its size. Three rules weigh the two:
+ *
+ *  - Only what was freed at least `hold_off` ago is reported (the frame table knows the times of its blocks). A program
+ *    that frees and allocates in a circle faster than that never meets this file.
+ *  - A bounce, memory taken again within BOUNCE_WINDOW of its report, doubles the hold-off: once per report, so that a
+ *    program that merely grows is not held to have bounced many times.
+ *  - A bounce runs up a debt, what its faults cost, that the program's time works off at a rate of 1/BOUNCE_SHARE. Only
+ *    without debt does the hold-off halve again. So bouncing costs 1/BOUNCE_SHARE of the time in the long run, however
+ *    the program's period lies to the hold-off; with a longest hold-off, periods beyond it excepted.
+ *
+ * A host that asks for memory (a target above what the balloon holds) and a program that says it is done (hasten) are
+ * served without hold-off: reporting is the fastest road, and inflation of what was reported costs the host little.
+ */
+#include "src/base/bits.h"
+#include "src/reclaim/reclaim.h"
+
+static size_t sum(const struct weir_range *ranges, size_t n)
+{
+    size_t frames = 0;
+    for (size_t i = 0; i < n; i++)
+        frames += ranges[i].frames;
+    return frames;
+}
+
+void report_collect(struct weir_reclaim *reclaim)
+{
+    struct reporting *reporting = &reclaim->reporting;
+    uint32_t cookie;
+    while (weir_balloon_collect(reclaim->device, WEIR_BALLOON_REPORT, &cookie)) {
+        struct report *report = &reporting->reports[cookie];
+        size_t frames = sum(report->ranges, report->count);
+        weir_frames_unisolate(reclaim->frames, report->ranges, report->count, true);
+        report->count = 0;
+        reporting->in_flight -= frames;
+        reporting->recent += frames;
+        reporting->unpunished = true;
+        reclaim->stats.reported += frames;
+        reclaim->stats.reports++;
+        reclaim->progress = now_of(reclaim);
+        reclaim->polls = 0;
+    }
+}
+
+/* --- the hold-off --- */
+
+/* Frames that bounced since the last call. */
+static size_t bounced(struct reporting *reporting, uint64_t now, uint64_t retaken)
+{
+    uint64_t taken = retaken - reporting->retaken;
+    reporting->retaken = retaken;
+    if (now - reporting->window >= BOUNCE_WINDOW) {
+        reporting->recent_before = now - reporting->window < 2 * BOUNCE_WINDOW ? reporting->recent : 0;
+        reporting->recent = 0;
+        reporting->window = now;
+    }
+    uint64_t from_recent = taken < reporting->recent ? taken : reporting->recent;
+    uint64_t from_before = taken - from_recent;
+    if (from_before > reporting->recent_before)
+        from_before = reporting->recent_before;
+    reporting->recent -= from_recent;
+    reporting->recent_before -= from_before;
+    return from_recent + from_before;
+}
+
+static void adapt_hold_off(struct weir_reclaim *reclaim, uint64_t now, uint64_t retaken)
+{
+    struct reporting *reporting = &reclaim->reporting;
+    uint64_t worked_off = (now - reporting->accounted) / BOUNCE_SHARE;
+    reporting->debt -= worked_off < reporting->debt ? worked_off : reporting->debt;
+    reporting->accounted = now;
+
+    size_t frames = bounced(reporting, now, retaken);
+    reclaim->stats.bounced += frames;
+    reporting->debt += frames * FAULT_COST;
+    if (frames >= BOUNCE_LEAST && reporting->unpunished) {
+        reporting->unpunished = false;
+        reporting->hold_off = reporting->hold_off < HOLD_OFF_MOST / 2 ? 2 * reporting->hold_off : HOLD_OFF_MOST;
+        reporting->halve = now + 4 * reporting->hold_off;
+    } else if (reporting->debt == 0 && now >= reporting->halve && reporting->hold_off > HOLD_OFF_FIRST) {
+        reporting->hold_off /= 2;
+        reporting->halve = now + 4 * reporting->hold_off;
+    }
+}
+
+/* --- reports --- */
+
+/* Isolated ranges become segments of the bus in `report`; what does not fit goes back unreported. */
+static unsigned segments_of(struct weir_reclaim *reclaim, const struct weir_range *ranges, size_t n,
+                            struct report *report, struct weir_segment *segments, unsigned most)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct weir_range range = ranges[i];
+        while (range.frames != 0 && report->count < most) {
+            uint64_t bus;
+            size_t bytes =
+                reclaim->bus_range(reclaim->bus_context, range.start, range.frames << WEIR_FRAME_SHIFT, &bus);
+            segments[report->count] = (struct weir_segment){bus, (uint32_t)bytes};
+            report->ranges[report->count++] = (struct weir_range){range.start, bytes >> WEIR_FRAME_SHIFT};
+            range.start += bytes;
+            range.frames -= bytes >> WEIR_FRAME_SHIFT;
+        }
+        if (range.frames != 0)
+            weir_frames_unisolate(reclaim->frames, &range, 1, false);
+    }
+    return report->count;
+}
+
+/* Isolates up to `limit` frames and reports them. False if there was nothing. */
+static bool send(struct weir_reclaim *reclaim, struct report *report, unsigned most, size_t limit, uint64_t cold_before)
+{
+    struct reporting *reporting = &reclaim->reporting;
+    struct weir_range ranges[WEIR_BALLOON_REPORT_SEGMENTS];
+    struct weir_segment segments[WEIR_BALLOON_REPORT_SEGMENTS];
+    size_t n = weir_frames_isolate(reclaim->frames, reclaim->order, limit, cold_before, ranges, most);
+    if (n == 0)
+        return false;
+    unsigned count = segments_of(reclaim, ranges, n, report, segments, most);
+    if (!weir_balloon_submit(reclaim->device, WEIR_BALLOON_REPORT, segments, count,
+                             (uint32_t)(report - reporting->reports))) {
+        weir_frames_unisolate(reclaim->frames, report->ranges, report->count, false);
+        report->count = 0;
+        return false;
+    }
+    reporting->in_flight += sum(report->ranges, report->count);
+    weir_balloon_doorbell(reclaim->device, WEIR_BALLOON_REPORT);
+    return true;
+}
+
+static struct report *idle_report(struct reporting *reporting)
+{
+    for (unsigned i = 0; i < REPORTS; i++)
+        if (reporting->reports[i].count == 0)
+            return &reporting->reports[i];
+    return NULL;
+}
+
+uint64_t report_step(struct weir_reclaim *reclaim, uint64_t now)
+{
+    struct reporting *reporting = &reclaim->reporting;
+    if (!reporting->on)
+        return UINT64_MAX;
+    bool urgent = reporting->hasten || reclaim->balloon.wanted != 0;
+    if (now < reporting->look && !(urgent && !reporting->exhausted))
+        return reporting->look;
+
+    struct weir_frames_stats stats;
+    weir_frames_stats(reclaim->frames, &stats);
+    adapt_hold_off(reclaim, now, stats.retaken);
+    if (stats.frees != reporting->frees) {
+        reporting->frees = stats.frees;
+        reporting->freed = now;
+        reporting->exhausted = false;
+    }
+    uint64_t pause = reporting->hold_off / 4 > LOOK ? reporting->hold_off / 4 : LOOK;
+    reporting->look = now + pause;
+    /* Nothing was freed for so long that the last look has seen it all, and found nothing. */
+    bool seen = reporting->exhausted && now - reporting->freed > reporting->hold_off + 2 * pause;
+    if (stats.free_backed >> reclaim->order == 0 || seen) {
+        reporting->hasten = false;
+        reporting->exhausted = true;
+        return reporting->look;
+    }
+
+    struct report *report = idle_report(reporting);
+    unsigned most = weir_balloon_room(reclaim->device, WEIR_BALLOON_REPORT, 1);
+    if (most > WEIR_BALLOON_REPORT_SEGMENTS)
+        most = WEIR_BALLOON_REPORT_SEGMENTS;
+    if (report == NULL || most == 0) {
+        reporting->look = now;
+        return now + POLL_IN_FLIGHT;
+    }
+    size_t limit = stats.free / 2 > ISOLATE_LEAST ? stats.free / 2 : ISOLATE_LEAST;
+    if (!urgent && now < reporting->hold_off)
+        return reporting->look;
+    if (!send(reclaim, report, most, limit, urgent ? 0 : now - reporting->hold_off)) {
+        /* While a report is in flight its memory may still split what follows: not exhausted yet. */
+        if (reporting->in_flight == 0) {
+            reporting->exhausted = true;
+            reporting->hasten = false;
+        }
+        return reporting->look;
+    }
+    reporting->exhausted = false;
+    reporting->look = now;
+    return now + POLL_IN_FLIGHT;
+}
+
+bool report_pending(struct weir_reclaim *reclaim)
+{
+    return reclaim->reporting.on && (reclaim->reporting.in_flight != 0 || !reclaim->reporting.exhausted);
+}
