@@ -1,8 +1,8 @@
 /*
  * A spinlock that asks the platform what to do while it waits.
  *
- * Test and test-and-set: held for tens of nanoseconds, by code that never sleeps while it holds it. In weir's own kernel
- * (WEIR_GUEST) an owner is never preempted: the kernel counts, at %gs:0, the locks that the CPU's thread holds.
+ * Test and test-and-set: held for tens of nanoseconds, by code that never sleeps while it holds it. In weir's own
+ * kernel (WEIR_GUEST) an owner is never preempted: the kernel counts, at %gs:0, the locks that the CPU's thread holds.
  * Elsewhere relax() may yield when the rounds grow, so that a preempted owner can finish.
  */
 #ifndef WEIR_BASE_LOCK_H
