@@ -93,7 +93,8 @@ uintptr_t weir_frames_run_start(const struct weir_frames *frames, uintptr_t addr
 /* --- slabs: runs of 2^order frames, naturally aligned, that carry the address of a descriptor in every frame word ---
  */
 
-/* Allocates one. `descriptor` is 16-byte aligned, not null, and never read by the frame table. 0 when there is none. */
+/* Allocates one. `descriptor` is 16-byte aligned, not null, of this slab alone, and never read by the frame table. 0
+ * when there is none. */
 uintptr_t weir_frames_alloc_slab(struct weir_frames *frames, unsigned order, void *descriptor, bool *zero);
 
 /* Frees a whole slab. Misuse as in weir_frames_free. */
@@ -143,6 +144,7 @@ struct weir_frames_stats {
     size_t largest;     /* length of the largest free block, a lower bound of the largest run */
     size_t blocks[WEIR_ORDERS]; /* free blocks of each order */
     uint64_t allocs, frees;     /* operations since init */
+    uint64_t failed;            /* allocations for which there was no memory */
     uint64_t reported;          /* frames given to the host by reporting, in all */
     uint64_t retaken;           /* reported frames that were allocated again, in all: what reporting cost */
 };

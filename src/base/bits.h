@@ -34,6 +34,21 @@ static inline size_t round_down(size_t n, size_t unit)
     return n & ~(unit - 1);
 }
 
+/* Number of ones. Not the builtin: without -mpopcnt it calls libgcc. */
+static inline unsigned count_ones(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555;
+    x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (unsigned)(x * 0x0101010101010101 >> 56);
+}
+
+/* `n` ones from bit `from` on; from + n <= 64, n > 0 */
+static inline uint64_t ones(unsigned from, unsigned n)
+{
+    return ~UINT64_C(0) >> (64 - n) << from;
+}
+
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -1,0 +1,59 @@
+/*
+ * What is known of each frame's contents and backing: bitmaps over the frame numbers.
+ *
+ * Stored so that zero-filled metadata is right for memory that the host has never backed: backed 0, dirty 0.
+ *
+ *     state                              backed dirty reported
+ *     never used, from a zeroed region     0      0      0
+ *     free, used before                    1      1      0
+ *     free, zeroed by its last user        1      0      0
+ *     out (run, slab, metadata, cache)     1      1      0
+ *     given to the host by reporting       0      1      1
+ *     given to the host by the balloon     0      1      0
+ */
+#ifndef WEIR_FRAME_BITMAPS_H
+#define WEIR_FRAME_BITMAPS_H
+
+#include "src/frame/table.h"
+
+/* What bits_take found. */
+struct bits_taken {
+    size_t unbacked, reported; /* how many of the frames were */
+    bool zero;                 /* none of them was dirty */
+};
+
+/* [n, n + count) is about to be used: backed, dirty and not reported from now on. */
+struct bits_taken bits_take(struct weir_frames *f, size_t n, size_t count);
+
+/* The same for a range that lies within one group of 64: the common case. */
+static inline bool bits_are_settled(const struct weir_frames *f, size_t n, size_t count)
+{
+    uint64_t mask = ones(n & 63, (unsigned)count);
+    const struct frame_bits *bits = &f->bits[n >> 6];
+    return (bits->backed & bits->dirty & mask) == mask;
+}
+
+void bits_set_zero(struct weir_frames *f, size_t n, size_t count);
+void bits_set_dirty(struct weir_frames *f, size_t n, size_t count);
+void bits_set_backed(struct weir_frames *f, size_t n, size_t count);
+
+/* The host has taken [n, n + count): unbacked, contents undefined. */
+void bits_set_gone(struct weir_frames *f, size_t n, size_t count, bool reported);
+
+void bits_set_managed(struct weir_frames *f, size_t n, size_t count);
+
+/* Whether any frame of the range was added before. */
+bool bits_any_managed(const struct weir_frames *f, size_t n, size_t count);
+
+/* Whether any frame of a block is backed. */
+bool bits_any_backed(const struct weir_frames *f, size_t n, unsigned order);
+
+size_t bits_count_backed(const struct weir_frames *f, size_t n, size_t count);
+
+/* Whether anything of a chunk is backed. */
+static inline bool bits_touched(const struct weir_frames *f, size_t chunk)
+{
+    return f->touched[chunk >> 6] >> (chunk & 63) & 1;
+}
+
+#endif
