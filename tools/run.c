@@ -27,7 +27,7 @@ enum {
 
 struct run_options {
     struct machine machine;
-    struct build_request build; /* its inputs are all that is named before "--" */
+    struct build_request build; /* its inputs are what is to run */
     struct guest_words guest;
     struct balloon_step *steps;
     size_t step_count;
@@ -74,13 +74,21 @@ static void set_balloon(struct run_options *run, const char *text, struct argp_s
                    fault);
 }
 
-static void add_word(struct run_options *run, char *word, struct argp_state *state)
+/*
+ * The program's arguments stand behind the first "--" and are no business of argp, which moves words about: takes them,
+ * and returns how many words are left.
+ */
+static int take_program_arguments(struct run_options *run, int argc, char **argv)
 {
-    /* `next` is behind the word; `quoted` the place of the first one after "--", 0 if there was none. */
-    if (state->quoted > 0 && state->next > state->quoted)
-        words_add(&run->guest.args, word);
-    else
-        words_add(&run->build.inputs, word);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") != 0)
+            continue;
+        for (int j = i + 1; j < argc; j++)
+            words_add(&run->guest.args, argv[j]);
+        argv[i] = NULL;
+        return i;
+    }
+    return argc;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -111,7 +119,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         run->verbose = true;
         return 0;
     case ARGP_KEY_ARG:
-        add_word(run, argument, state);
+        words_add(&run->build.inputs, argument);
         return 0;
     case ARGP_KEY_END:
         if (run->build.inputs.count == 0)
@@ -290,6 +298,7 @@ int run_command(int argc, char **argv)
 {
     struct run_options command = {0};
     machine_defaults(&command.machine);
+    argc = take_program_arguments(&command, argc, argv);
     argp_parse(&run_argp, argc, argv, 0, NULL, &command);
     struct interrupts interrupts;
     int code = machine_check(&command.machine);
