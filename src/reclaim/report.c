@@ -173,7 +173,9 @@ uint64_t report_step(struct weir_reclaim *reclaim, uint64_t now)
         reporting->look = now;
         return now + POLL_IN_FLIGHT;
     }
-    size_t limit = stats.free / 2 > ISOLATE_LEAST ? stats.free / 2 : ISOLATE_LEAST;
+    /* Whole blocks: a host with huge pages cannot take parts of them. */
+    size_t limit =
+        round_up(stats.free / 2 > ISOLATE_LEAST ? stats.free / 2 : ISOLATE_LEAST, (size_t)1 << reclaim->order);
     if (!urgent && now < reporting->hold_off)
         return reporting->look;
     if (!send(reclaim, report, most, limit, urgent ? 0 : now - reporting->hold_off)) {
