@@ -1,8 +1,459 @@
+/*
+ * `weir bench`: real programs, each on weir's malloc, musl's and jemalloc, as peers in the same guest.
+ */
+#include "tools/build.h"
+#include "tools/cmdline.h"
 #include "tools/commands.h"
+#include "tools/machine_options.h"
 #include "tools/message.h"
+#include "tools/report.h"
+#include "tools/table.h"
+#include "tools/temporary.h"
+#include "tools/trial.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIAL_TIMEOUT 180.0
+
+/* The programs, built from examples/. */
+static const struct program {
+    const char *name;
+    const char *source;
+    const char *library; /* null for none */
+} programs[] = {
+    {"lua", "lua.c", "-llua5.4"},
+    {"sqlite", "sqlite.c", "-lsqlite3"},
+    {"threads", "threads.c", NULL},
+    {"cpp", "containers.cc", NULL},
+};
+#define PROGRAM_COUNT (sizeof programs / sizeof *programs)
+
+static const char *const allocators[] = {"weir", "musl", "jemalloc"};
+#define ALLOCATOR_COUNT (sizeof allocators / sizeof *allocators)
+
+struct bench {
+    struct machine machine;
+    const char *out;
+    const char *examples;
+    bool with_program[PROGRAM_COUNT];
+    bool with_allocator[ALLOCATOR_COUNT];
+    bool verbose;
+
+    struct interrupts interrupts;
+    struct toolchain tools;
+    char *directory; /* intermediate files */
+    struct trial trials[PROGRAM_COUNT * ALLOCATOR_COUNT];
+    size_t count; /* of trials that are done */
+    size_t total;
+    json_t *machine_facts; /* of the first trial that booted */
+    double entries[PROGRAM_COUNT * ALLOCATOR_COUNT];
+    double mains[PROGRAM_COUNT * ALLOCATOR_COUNT];
+    size_t boots;
+};
+
+/* Options. */
+
+enum {
+    KEY_OUT = 0x400,
+    KEY_PROGRAMS,
+    KEY_MALLOCS,
+    KEY_EXAMPLES,
+    KEY_VERBOSE
+};
+
+static const struct argp_option options[] = {
+    {"out", KEY_OUT, "DIR", 0, "where results.json, the images and the programs' output go; default build/run", 1},
+    {"programs", KEY_PROGRAMS, "LIST", 0, "of lua,sqlite,threads,cpp; default all", 1},
+    {"mallocs", KEY_MALLOCS, "LIST", 0, "of weir,musl,jemalloc; default all", 1},
+    {"examples", KEY_EXAMPLES, "DIR", 0, "where the programs' sources are", 1},
+    {"verbose", KEY_VERBOSE, 0, 0, "show the commands, and what the VMM says", 1},
+    {0}};
+
+static bool list_has(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+    for (; *list != '\0'; list += strcspn(list, ","), list += *list == ',')
+        if (strcspn(list, ",") == length && strncmp(list, word, length) == 0)
+            return true;
+    return false;
+}
+
+/* Sets wanted[i] for each of `names` in `list`; returns how many items of the list are none. */
+static size_t choose(const char *list, const char *const *names, size_t count, bool *wanted)
+{
+    size_t items = 1;
+    for (const char *c = list; *c != '\0'; c++)
+        items += *c == ',';
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        wanted[i] = list_has(list, names[i]);
+        found += wanted[i];
+    }
+    return items - found;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct bench *bench = state->input;
+    const char *names[PROGRAM_COUNT];
+    for (size_t i = 0; i < PROGRAM_COUNT; i++)
+        names[i] = programs[i].name;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &bench->machine;
+        return 0;
+    case KEY_OUT:
+        bench->out = argument;
+        return 0;
+    case KEY_PROGRAMS:
+        if (choose(argument, names, PROGRAM_COUNT, bench->with_program) != 0)
+            argp_error(state, "--programs=%s: choose of lua,sqlite,threads,cpp", argument);
+        return 0;
+    case KEY_MALLOCS:
+        if (choose(argument, allocators, ALLOCATOR_COUNT, bench->with_allocator) != 0)
+            argp_error(state, "--mallocs=%s: choose of weir,musl,jemalloc", argument);
+        return 0;
+    case KEY_EXAMPLES:
+        bench->examples = argument;
+        return 0;
+    case KEY_VERBOSE:
+        bench->verbose = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "%s: bench takes options only", argument);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&machine_argp, 0, NULL, 0}, {0}};
+static const struct argp bench_argp = {
+    options,
+    parse,
+    NULL,
+    "Runs real programs in guests on weir's malloc, musl's and jemalloc, and compares time and memory."
+    "\vEach program takes memory, frees all of it, and waits: then the host's resident memory (RSS) of the VMM is read "
+    "2 s later, "
+    "and once more with the balloon at its limit. The table goes to stdout, and all figures to DIR/results.json.\n"
+    "\n"
+    "Examples:\n"
+    "  weir bench\n"
+    "  weir bench --programs=lua,cpp --mallocs=weir,musl --accel=tcg\n"
+    "\n"
+    "Exit codes: 0 if all programs ran, 1 if one failed, else as of weir run.\n",
+    children,
+    NULL,
+    NULL};
+
+/* Progress: one line that changes on a terminal, a line for each trial elsewhere. */
+
+static void progress_clear(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
+static void progress_show(const struct bench *bench, const struct trial *trial, uint64_t rss)
+{
+    if (!isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r\033[K[%zu/%zu] %s on %s %s, RSS %.0f MiB", bench->count + 1, bench->total, trial->program,
+            trial->allocator, trial_state_text(trial), mib(rss));
+    fflush(stderr);
+}
+
+/* One trial. */
+
+struct watched {
+    struct trial trial; /* first: the hooks of the trial get the same pointer */
+    const struct bench *bench;
+    void (*tick)(struct session *session);
+};
+
+static void tick_and_show(struct session *session)
+{
+    struct watched *watched = session->hooks.context;
+    watched->tick(session);
+    progress_show(watched->bench, &watched->trial, session->series.samples[session->series.count - 1].rss);
+}
+
+static void take_boot(struct bench *bench, const struct session *session)
+{
+    if (session->main_time == 0)
+        return;
+    if (bench->machine_facts == NULL)
+        bench->machine_facts = report_machine(session);
+    bench->entries[bench->boots] = (session->entry_time - session->started) * 1e3;
+    bench->mains[bench->boots] = (session->main_time - session->started) * 1e3;
+    bench->boots++;
+}
+
+static void run_trial(struct bench *bench, const char *image, struct trial *trial)
+{
+    struct session *session = must_alloc(sizeof *session);
+    struct watched watched = {.bench = bench};
+    struct guest_words guest = {.name = trial->program};
+    words_add(&guest.env, "WEIR_PHASES=1");
+    char *line = cmdline_build(&guest);
+    char *log = must_format("%s/%s-%s.log", bench->out, trial->program, trial->allocator);
+    trial->log = fopen(log, "we");
+    watched.trial = *trial;
+    session->machine = bench->machine;
+    session->machine.image = image;
+    session->machine.command_line = line;
+    session->machine.verbose = bench->verbose;
+    session->timeout = TRIAL_TIMEOUT;
+    session->watch_balloon = true;
+    trial_hook(session, &watched.trial);
+    watched.tick = session->hooks.tick;
+    session->hooks.tick = tick_and_show;
+    const int code = session_run(session, &bench->interrupts);
+    *trial = watched.trial;
+    trial->code = code;
+    take_boot(bench, session);
+    trial->peak = session->guest_peak;
+    /* One guest found KVM wanting: the others need not try again. */
+    if (bench->machine.accel == ACCEL_AUTO && session->accel == ACCEL_TCG)
+        bench->machine.accel = ACCEL_TCG;
+    if (trial->log != NULL)
+        fclose(trial->log);
+    trial->log = NULL;
+    progress_clear();
+    if (!trial_succeeded(trial) && bench->interrupts.caught == 0) {
+        quote_output("| ", trial->tail);
+        say("[%zu/%zu] %s on %s FAILED (exit %d); all it printed is in %s", bench->count + 1, bench->total,
+            trial->program, trial->allocator, code, log);
+    } else if (bench->interrupts.caught == 0) {
+        say("[%zu/%zu] %s on %s: %.2f s; RSS %.0f MiB, at most %.0f, 2 s after free %.0f, with balloon %.0f",
+            bench->count + 1, bench->total, trial->program, trial->allocator, trial->seconds, mib(trial->rss_before),
+            mib(trial->rss_peak), mib(trial->rss_after_free), mib(trial->rss_after_balloon));
+    }
+    session_close(session);
+    free(session);
+    free(line);
+    free(log);
+    words_free(&guest.env);
+}
+
+static int build_and_run(struct bench *bench, const struct program *program)
+{
+    struct build_request request = {.verbose = bench->verbose};
+    struct words objects = {0};
+    words_addf(&request.inputs, "%s/%s", bench->examples, program->source);
+    if (program->library != NULL)
+        words_add(&request.inputs, program->library);
+    int code = build_compile(&bench->interrupts, &bench->tools, &request, bench->directory, &objects);
+    for (size_t i = 0; i < ALLOCATOR_COUNT && code == 0; i++) {
+        if (!bench->with_allocator[i])
+            continue;
+        char *image = must_format("%s/%s-%s.img", bench->out, program->name, allocators[i]);
+        struct trial *trial = &bench->trials[bench->count];
+        *trial = (struct trial){.program = program->name, .allocator = allocators[i]};
+        request.output = image;
+        request.malloc_name = allocators[i];
+        code = build_link(&bench->interrupts, &bench->tools, &request, bench->directory, &objects);
+        struct stat info;
+        if (code == 0 && stat(image, &info) == 0)
+            trial->image_bytes = (uint64_t)info.st_size;
+        if (code == 0) {
+            run_trial(bench, image, trial);
+            bench->count++;
+        }
+        if (bench->interrupts.caught != 0)
+            code = EXIT_SIGNAL + bench->interrupts.caught;
+        free(image);
+    }
+    words_free(&objects);
+    build_request_free(&request);
+    return code;
+}
+
+/* Results. */
+
+static int compare_numbers(const void *left, const void *right)
+{
+    const double a = *(const double *)left;
+    const double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double median(double *numbers, size_t count)
+{
+    qsort(numbers, count, sizeof *numbers, compare_numbers);
+    return count % 2 == 1 ? numbers[count / 2] : (numbers[count / 2 - 1] + numbers[count / 2]) / 2;
+}
+
+static json_t *figure(bool known, json_t *number)
+{
+    if (known)
+        return number;
+    json_decref(number);
+    return json_null();
+}
+
+static json_t *trial_facts(const struct trial *trial)
+{
+    const bool freed = trial->state >= TRIAL_REST;
+    const bool rested = trial->state >= TRIAL_SQUEEZE;
+    const bool squeezed = trial->state >= TRIAL_LEAVE;
+    json_t *rss =
+        json_pack("{s:o, s:o, s:o, s:o}", "before", figure(trial->rss_before > 0, json_real(mib(trial->rss_before))),
+                  "peak", figure(freed, json_real(mib(trial->rss_peak))), "after_free",
+                  figure(rested, json_real(mib(trial->rss_after_free))), "after_balloon",
+                  figure(squeezed, json_real(mib(trial->rss_after_balloon))));
+    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "program", trial->program, "allocator", trial->allocator,
+                     "exit", trial->code, "seconds", figure(freed, json_real(trial->seconds)), "live_bytes",
+                     figure(freed, json_integer((json_int_t)trial->live)), "peak_bytes",
+                     figure(trial->peak > 0, json_integer((json_int_t)trial->peak)), "rss_mib", rss);
+}
+
+static int write_results(struct bench *bench)
+{
+    json_t *runs = json_array();
+    for (size_t i = 0; i < bench->count; i++)
+        json_array_append_new(runs, trial_facts(&bench->trials[i]));
+    const bool booted = bench->boots > 0;
+    json_t *boot =
+        json_pack("{s:o, s:o}", "entry", figure(booted, json_real(booted ? median(bench->entries, bench->boots) : 0)),
+                  "main", figure(booted, json_real(booted ? median(bench->mains, bench->boots) : 0)));
+    json_t *machine = bench->machine_facts != NULL ? json_incref(bench->machine_facts) : json_object();
+    json_t *image = json_pack("{s:I}", "bytes", (json_int_t)bench->trials[0].image_bytes);
+    char *path = must_format("%s/results.json", bench->out);
+    const int code = report_write(
+        json_pack("{s:o, s:o, s:o, s:o}", "machine", machine, "image", image, "boot_ms", boot, "runs", runs), path);
+    free(path);
+    return code;
+}
+
+static void print_machine(struct bench *bench)
+{
+    char size[16];
+    const char *word;
+    if (bench->boots == 0)
+        return;
+    const char *version = json_string_value(json_object_get(bench->machine_facts, "version"));
+    const char *accel = json_string_value(json_object_get(bench->machine_facts, "accel"));
+    const char *why = json_string_value(json_object_get(bench->machine_facts, "why"));
+    word = bench->machine.vmm == &qemu_class ? (bench->machine.model == MACHINE_Q35 ? ", q35" : ", microvm") : "";
+    printf("machine  %u CPUs, %s, %s %s%s\n", bench->machine.cpus, format_size(size, bench->machine.memory),
+           bench->machine.vmm->name, version, word);
+    printf("accel    %s: %s\n", accel, why);
+    printf("boot     VMM start -> kernel entry %.0f ms -> main %.0f ms (median of %zu)\n",
+           median(bench->entries, bench->boots), median(bench->mains, bench->boots), bench->boots);
+    printf("image    %s (%s on %s)\n\n", format_size(size, bench->trials[0].image_bytes), bench->trials[0].program,
+           bench->trials[0].allocator);
+}
+
+static void print_cell(char text[static 24], bool known, const char *format, double number)
+{
+    if (known)
+        snprintf(text, 24, format, number);
+    else
+        strcpy(text, "-");
+}
+
+static void print_table(const struct bench *bench)
+{
+    struct table table = {0};
+    table_row(&table, "program", "allocator", "seconds", "live MiB", "peak MiB", "RSS before", "RSS peak",
+              "2 s after free", "after balloon", NULL);
+    for (size_t i = 0; i < bench->count; i++) {
+        const struct trial *trial = &bench->trials[i];
+        const bool freed = trial->state >= TRIAL_REST;
+        char cells[7][24];
+        print_cell(cells[0], freed, "%.2f", trial->seconds);
+        print_cell(cells[1], freed, "%.1f", mib(trial->live));
+        print_cell(cells[2], trial->peak > 0, "%.1f", mib(trial->peak));
+        print_cell(cells[3], trial->rss_before > 0, "%.1f", mib(trial->rss_before));
+        print_cell(cells[4], freed, "%.1f", mib(trial->rss_peak));
+        print_cell(cells[5], trial->state >= TRIAL_SQUEEZE, "%.1f", mib(trial->rss_after_free));
+        print_cell(cells[6], trial->state >= TRIAL_LEAVE, "%.1f", mib(trial->rss_after_balloon));
+        table_row(&table, trial->program, trial->allocator, cells[0], cells[1], cells[2], cells[3], cells[4], cells[5],
+                  cells[6], NULL);
+    }
+    table_print(&table, 2, stdout);
+    printf("\nRSS: resident MiB of the %s process on the host; live: bytes the program had asked for at most; peak: "
+           "bytes of memory "
+           "its allocator held at most.\n",
+           bench->machine.vmm->name);
+    table_free(&table);
+}
+
+/* The command. */
+
+static int make_directories(const char *path)
+{
+    char *copy = must_duplicate(path);
+    for (char *slash = copy + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = '\0';
+        mkdir(copy, 0777);
+        *slash = '/';
+    }
+    const int error = mkdir(copy, 0777) == 0 || errno == EEXIST ? 0 : errno;
+    free(copy);
+    return error == 0 ? 0 : fail(EXIT_TOOL, "--out=%s: %s", path, strerror(error));
+}
+
+static int bench_all(struct bench *bench)
+{
+    int code = 0;
+    for (size_t i = 0; i < PROGRAM_COUNT && code == 0; i++)
+        if (bench->with_program[i])
+            code = build_and_run(bench, &programs[i]);
+    if (bench->count > 0 && bench->interrupts.caught == 0) {
+        const int written = write_results(bench);
+        print_machine(bench);
+        print_table(bench);
+        code = code != 0 ? code : written;
+    }
+    for (size_t i = 0; i < bench->count && code == 0; i++)
+        code = trial_succeeded(&bench->trials[i]) ? 0 : 1;
+    return code;
+}
+
+static int bench_run(struct bench *bench)
+{
+    int code = make_directories(bench->out);
+    if (code == 0)
+        code = toolchain_find(&bench->tools, &bench->interrupts, bench->verbose);
+    if (code == 0 && (bench->directory = temporary_create()) == NULL)
+        code = EXIT_TOOL;
+    if (code == 0)
+        code = bench_all(bench);
+    temporary_remove(bench->directory);
+    toolchain_free(&bench->tools);
+    json_decref(bench->machine_facts);
+    return code;
+}
+
 int bench_command(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return fail(EXIT_TOOL, "not yet");
+    struct bench *bench = must_alloc(sizeof *bench);
+    const char *examples = getenv("WEIR_EXAMPLES");
+    machine_defaults(&bench->machine);
+    bench->machine.memory = 256u << 20;
+    bench->out = "build/run";
+    bench->examples = examples != NULL ? examples : WEIR_EXAMPLES;
+    memset(bench->with_program, true, sizeof bench->with_program);
+    memset(bench->with_allocator, true, sizeof bench->with_allocator);
+    argp_parse(&bench_argp, argc, argv, 0, NULL, bench);
+    size_t program_count = 0;
+    size_t allocator_count = 0;
+    for (size_t i = 0; i < PROGRAM_COUNT; i++)
+        program_count += bench->with_program[i];
+    for (size_t i = 0; i < ALLOCATOR_COUNT; i++)
+        allocator_count += bench->with_allocator[i];
+    bench->total = program_count * allocator_count;
+    int code = machine_check(&bench->machine);
+    if (code == 0 && (code = interrupts_open(&bench->interrupts)) == 0) {
+        code = bench_run(bench);
+        interrupts_close(&bench->interrupts);
+    }
+    free(bench);
+    return code;
 }
