@@ -50,6 +50,8 @@ static void complain(struct fake *fake, const char *what)
 
 static void *host(const struct fake *fake, uint64_t bus)
 {
+    if (fake->reach != NULL)
+        return fake->reach(fake->context, bus);
     return (void *)(uintptr_t)(bus - fake->bus_offset); /* NOLINT(performance-no-int-to-ptr) */
 }
 

@@ -45,7 +45,8 @@ struct fake {
     bool wild_target; /* another target at every read */
     enum fake_misdeed misdeed;
     uint32_t target;
-    uint64_t bus_offset; /* bus address - host address */
+    uint64_t bus_offset;                         /* bus address - host address, unless there is `reach` */
+    void *(*reach)(void *context, uint64_t bus); /* the host address of a bus address, null for a foreign one */
     /* What the device was given. `queue` as in the driver; null: ignored. */
     void (*take)(void *context, enum weir_balloon_queue queue, uint64_t bus, uint64_t bytes);
     void *context;
