@@ -1,0 +1,23 @@
+/* What the files of the malloc family share. */
+#ifndef WEIR_API_FACES_H
+#define WEIR_API_FACES_H
+
+#include "api/thread.h"
+
+/* A function of the family: visible whatever the library is built with. */
+#define FACE __attribute__((visibility("default")))
+
+/* The slow halves. face_malloc sets errno, face_aligned does not; both frees preserve it. */
+void *face_malloc(size_t size);
+void *face_aligned(size_t alignment, size_t size);
+void face_free(void *object, const char *operation);
+void face_free_sized(void *object, size_t size);
+
+/* The size by which an object allocated with this alignment is known to its slab. */
+static inline size_t aligned_size(size_t alignment, size_t size)
+{
+    unsigned class = alignment <= WEIR_FRAME_SIZE ? class_of_aligned(size, alignment) : CLASSES;
+    return class < CLASSES ? class_size(class) : size;
+}
+
+#endif

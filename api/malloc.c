@@ -1,0 +1,108 @@
+/*
+ * ISO C: malloc, calloc, realloc, free, aligned_alloc, and C23's sized frees.
+ *
+ * Translation only: the standard's rules for sizes and errors here, everything else in src/heap. free preserves errno,
+ * as POSIX.1-2024 asks. realloc(p, 0) gives an object of its own; so do malloc(0) and calloc(0, n).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/faces.h"
+
+void *face_malloc(size_t size)
+{
+    struct weir_heap *heap = thread_enter();
+    void *object = weir_heap_malloc(heap, size);
+    thread_leave(heap);
+    if (unlikely(!object))
+        errno = ENOMEM;
+    return object;
+}
+
+void *face_aligned(size_t alignment, size_t size)
+{
+    struct weir_heap *heap = thread_enter();
+    void *object = weir_heap_aligned(heap, alignment, size, false);
+    thread_leave(heap);
+    return object;
+}
+
+void face_free(void *object, const char *operation)
+{
+    if (!object)
+        return;
+    int error = errno;
+    struct weir_heap *heap = thread_enter();
+    heap_free_slow(heap, object, operation);
+    thread_leave(heap);
+    errno = error;
+}
+
+void face_free_sized(void *object, size_t size)
+{
+    if (!object)
+        return;
+    int error = errno;
+    struct weir_heap *heap = thread_enter();
+    weir_heap_free_sized(heap, object, size);
+    thread_leave(heap);
+    errno = error;
+}
+
+FACE void *malloc(size_t size)
+{
+    void *object = likely(size <= SMALL_MAX) ? heap_pop(thread_heap, size) : NULL;
+    return likely(object != NULL) ? object : face_malloc(size);
+}
+
+FACE void free(void *object)
+{
+    if (unlikely(!heap_push(thread_heap, object)))
+        face_free(object, "free");
+}
+
+FACE void *calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    void *object = NULL;
+    if (likely(!__builtin_mul_overflow(n, size, &bytes))) {
+        struct weir_heap *heap = thread_enter();
+        object = weir_heap_zalloc(heap, bytes);
+        thread_leave(heap);
+    }
+    if (unlikely(!object))
+        errno = ENOMEM;
+    return object;
+}
+
+FACE void *realloc(void *object, size_t size)
+{
+    struct weir_heap *heap = thread_enter();
+    void *resized = weir_heap_realloc(heap, object, size);
+    thread_leave(heap);
+    if (unlikely(!resized))
+        errno = ENOMEM;
+    return resized;
+}
+
+FACE void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (!is_power_of_two(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    void *object = face_aligned(alignment, size);
+    if (!object)
+        errno = ENOMEM;
+    return object;
+}
+
+FACE void free_sized(void *object, size_t size)
+{
+    face_free_sized(object, size);
+}
+
+FACE void free_aligned_sized(void *object, size_t alignment, size_t size)
+{
+    face_free_sized(object, aligned_size(alignment, size));
+}

@@ -1,0 +1,88 @@
+/*
+ * C++: operator new and delete in all their forms, under their mangled names, so that nothing of the C++ library is
+ * needed. When memory is out, new calls the program's new handler for as long as there is one, then throws
+ * std::bad_alloc; a program without the C++ library has neither, and ends.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/faces.h"
+
+typedef void (*new_handler)(void);
+new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
+void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
+
+/* Memory is out: true if the program's handler ran, so that it is worth another try. */
+static bool handler_ran(void)
+{
+    new_handler handler = get_new_handler ? get_new_handler() : NULL;
+    if (!handler)
+        return false;
+    handler();
+    return true;
+}
+
+static void *new_aligned(size_t size, size_t alignment, bool nothrow)
+{
+    for (;;) {
+        void *object = alignment <= GRANULE ? face_malloc(size) : face_aligned(alignment, size);
+        if (likely(object != NULL))
+            return object;
+        if (handler_ran())
+            continue;
+        if (nothrow)
+            return NULL;
+        if (throw_bad_alloc)
+            throw_bad_alloc();
+        abort();
+    }
+}
+
+static inline void *new_object(size_t size, bool nothrow)
+{
+    void *object = likely(size <= SMALL_MAX) ? heap_pop(thread_heap, size) : NULL;
+    return likely(object != NULL) ? object : new_aligned(size, 1, nothrow);
+}
+
+static inline void delete_object(void *object)
+{
+    if (unlikely(!heap_push(thread_heap, object)))
+        face_free(object, "operator delete");
+}
+
+#define OPERATOR(name, result, parameters, body)                                                                       \
+    FACE result name parameters;                                                                                       \
+    FACE result name parameters                                                                                        \
+    {                                                                                                                  \
+        body;                                                                                                          \
+    }
+
+/* new and new[]: (size) · (size, nothrow) · (size, alignment) · (size, alignment, nothrow) */
+OPERATOR(_Znwm, void *, (size_t size), return new_object(size, false))
+OPERATOR(_Znam, void *, (size_t size), return new_object(size, false))
+OPERATOR(_ZnwmRKSt9nothrow_t, void *, (size_t size, const void *tag), (void)tag; return new_object(size, true))
+OPERATOR(_ZnamRKSt9nothrow_t, void *, (size_t size, const void *tag), (void)tag; return new_object(size, true))
+OPERATOR(_ZnwmSt11align_val_t, void *, (size_t size, size_t alignment), return new_aligned(size, alignment, false))
+OPERATOR(_ZnamSt11align_val_t, void *, (size_t size, size_t alignment), return new_aligned(size, alignment, false))
+OPERATOR(_ZnwmSt11align_val_tRKSt9nothrow_t, void *, (size_t size, size_t alignment, const void *tag), (void)tag;
+         return new_aligned(size, alignment, true))
+OPERATOR(_ZnamSt11align_val_tRKSt9nothrow_t, void *, (size_t size, size_t alignment, const void *tag), (void)tag;
+         return new_aligned(size, alignment, true))
+
+/* delete and delete[]: (object) · (object, nothrow) · (object, size) · and the same three with an alignment */
+OPERATOR(_ZdlPv, void, (void *object), delete_object(object))
+OPERATOR(_ZdaPv, void, (void *object), delete_object(object))
+OPERATOR(_ZdlPvRKSt9nothrow_t, void, (void *object, const void *tag), (void)tag; delete_object(object))
+OPERATOR(_ZdaPvRKSt9nothrow_t, void, (void *object, const void *tag), (void)tag; delete_object(object))
+OPERATOR(_ZdlPvm, void, (void *object, size_t size), face_free_sized(object, size))
+OPERATOR(_ZdaPvm, void, (void *object, size_t size), face_free_sized(object, size))
+OPERATOR(_ZdlPvSt11align_val_t, void, (void *object, size_t alignment), (void)alignment; delete_object(object))
+OPERATOR(_ZdaPvSt11align_val_t, void, (void *object, size_t alignment), (void)alignment; delete_object(object))
+OPERATOR(_ZdlPvSt11align_val_tRKSt9nothrow_t, void, (void *object, size_t alignment, const void *tag), (void)alignment;
+         (void)tag; delete_object(object))
+OPERATOR(_ZdaPvSt11align_val_tRKSt9nothrow_t, void, (void *object, size_t alignment, const void *tag), (void)alignment;
+         (void)tag; delete_object(object))
+OPERATOR(_ZdlPvmSt11align_val_t, void, (void *object, size_t size, size_t alignment),
+         face_free_sized(object, aligned_size(alignment, size)))
+OPERATOR(_ZdaPvmSt11align_val_t, void, (void *object, size_t size, size_t alignment),
+         face_free_sized(object, aligned_size(alignment, size)))

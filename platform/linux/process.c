@@ -1,0 +1,47 @@
+/*
+ * The process's arena, and what fork means for it.
+ *
+ * The child has only the thread that called fork: no lock of the allocator may be held by another one at that moment.
+ * So fork takes all of them first. The heaps of threads that do not live in the child are left as they are: what they
+ * held stays allocated there.
+ */
+#include <pthread.h>
+
+#include "api/platform.h"
+#include "api/thread.h"
+#include "platform/linux/linux.h"
+#include "src/heap/fork.h"
+
+struct weir_arena *platform_arena(void)
+{
+    struct weir_frames *frames = space_create();
+    if (!frames)
+        return NULL;
+    const struct weir_arena_config config = {.frames = frames, .platform = &linux_platform, .grow = space_grow};
+    return weir_arena_create(&config);
+}
+
+bool platform_give_back(size_t keep)
+{
+    return space_give_back(keep, 0);
+}
+
+static void before_fork(void)
+{
+    thread_lock_all();
+    if (process_arena())
+        arena_lock_all(process_arena());
+}
+
+static void after_fork(void)
+{
+    if (process_arena())
+        arena_unlock_all(process_arena());
+    thread_unlock_all();
+}
+
+/* Not when the arena is made: registering may allocate. */
+__attribute__((constructor)) static void register_fork(void)
+{
+    pthread_atfork(before_fork, after_fork, after_fork);
+}

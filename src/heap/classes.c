@@ -1,0 +1,35 @@
+#include "src/heap/classes.h"
+
+#define FOUR(c) (c), (c), (c), (c)
+
+const uint8_t class_of_granules[TABLED_SIZE_MAX / GRANULE + 1] = {
+    0,        0,        1,        2,        3,        4,        5,        6,        7,
+    8,        9,        10,       11,       12,       13,       14,       15, /* to 256, by 16 */
+    16,       16,       17,       17,       18,       18,       19,       19,       20,
+    20,       21,       21,       22,       22,       23,       23,                 /* to 512, by 32 */
+    FOUR(24), FOUR(25), FOUR(26), FOUR(27), FOUR(28), FOUR(29), FOUR(30), FOUR(31), /* to 1024, by 64 */
+};
+
+/* The least order: the first that wastes at most a quarter, else the one that wastes the smallest part. */
+static unsigned least_order(unsigned class)
+{
+    size_t size = class_size(class);
+    unsigned best = SLAB_ORDER_MAX;
+    size_t best_waste = (WEIR_FRAME_SIZE << SLAB_ORDER_MAX) % size;
+    for (unsigned order = class_order_min(class); order <= SLAB_ORDER_MAX; order++) {
+        size_t waste = (WEIR_FRAME_SIZE << order) % size << (SLAB_ORDER_MAX - order);
+        if (waste <= (WEIR_FRAME_SIZE << SLAB_ORDER_MAX) / 4)
+            return order;
+        if (waste <= best_waste && order < best) {
+            best = order;
+            best_waste = waste;
+        }
+    }
+    return best;
+}
+
+unsigned class_slab_order(unsigned class, size_t slabs)
+{
+    unsigned order = least_order(class) + (slabs >= 4 ? log2_floor(slabs / 4) : 0);
+    return order < SLAB_ORDER_MAX ? order : SLAB_ORDER_MAX;
+}

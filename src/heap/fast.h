@@ -1,0 +1,53 @@
+/*
+ * The fast paths, inline: what a face (api/) compiles into malloc and free.
+ *
+ * malloc pops from the heap's bin for the class: two loads, two stores (the second clears the link, so that no pointer
+ * into the heap leaks to the program). free finds the descriptor with one load from the frame table and pushes onto
+ * the slab's list, if one comparison says that the slab is the heap's own and in its ordinary state.
+ *
+ * What leaves by the slow path: null, foreign, unaligned and large pointers; slabs of other heaps; slabs that are full,
+ * empty or of a quiet heap (marked in the owner word); an object that heads its slab's list already (a double free).
+ */
+#ifndef WEIR_HEAP_FAST_H
+#define WEIR_HEAP_FAST_H
+
+#include "src/heap/heap.h"
+
+/* size <= SMALL_MAX. Null if the bin is empty. */
+static inline void *heap_pop(struct weir_heap *heap, size_t size)
+{
+    struct object **bin = &heap->bin[class_of(size)];
+    struct object *object = *bin;
+    if (likely(object != NULL)) {
+        *bin = object->next;
+        object->next = NULL;
+    }
+    return object;
+}
+
+/* False if this needs the slow path; nothing was changed then. */
+static inline bool heap_push(struct weir_heap *heap, void *pointer)
+{
+    /* Rotating by a granule brings the bits of an unaligned pointer to the top: one comparison sees these, too. */
+    uintptr_t offset = (uintptr_t)pointer - heap->base;
+    uintptr_t granule = offset >> 4 | offset << 60;
+    if (unlikely(granule >= heap->granules))
+        return false;
+    uint64_t word = atomic_load_explicit(&heap->words[granule >> 8], memory_order_acquire);
+    if (unlikely(!(word & WORD_SLAB)))
+        return false;
+    struct slab *slab = (struct slab *)(uintptr_t)(word - WORD_SLAB);
+    if (unlikely(atomic_load_explicit(&slab->owner, memory_order_relaxed) != (uintptr_t)heap))
+        return false;
+    struct object *object = pointer;
+    struct object *head = slab->free;
+    if (unlikely(head == object))
+        return false;
+    object->next = head;
+    slab->free = object;
+    if (unlikely(--slab->used == 0))
+        heap_slab_emptied(heap, slab);
+    return true;
+}
+
+#endif

@@ -1,0 +1,359 @@
+/*
+ * The structures of the general-purpose malloc, and what must hold between them.
+ *
+ *     arena ──► heaps ──► slabs ──► objects            small: up to 32 KiB, 72 classes
+ *       └─────► run map ──► runs                       large: whole frames, exactly as many as needed
+ *
+ * A slab is 2^order frames that hold objects of one class. Its descriptor lies elsewhere, in frames that never hold
+ * data, and the frame table leads from any address in the slab to it. An object is, at any time, in exactly one of
+ * these places:
+ *
+ *     program     allocated
+ *     bin         in its heap's list for the class, ready for the next malloc; detached from the slab in one piece
+ *     local list  freed by the owner, linked from the descriptor
+ *     batch       freed by another heap, which has not told the owner yet
+ *     remote list freed by another heap and sent home, linked from the descriptor's atomic word
+ *     uncarved    behind the part of the slab that has been cut into objects; that memory was not touched yet
+ *
+ * The first, second, fourth and fifth count as used:
+ *
+ *     (1)  used + |local list| = carved <= capacity
+ *     (2)  |remote list| = the count in the remote word <= used
+ *     (3)  used = capacity  <=>  the slab is marked FULL and in its heap's list of full slabs, not in partial[class]
+ *     (4)  used = 0  <=>  the slab is marked EMPTY and its heap's spare[class]
+ *     (5)  remote list not empty  <=>  the slab is on its owner's list of notices (but while that owner takes it in)
+ *     (6)  a bin's objects belong to slabs of the bin's heap and class
+ *     (7)  held = frames of slabs + frames of runs, cached ones included + metadata
+ *
+ * Who may touch what. A heap belongs to its owner, who needs no lock for anything in it or in its slabs but the
+ * notices. A quiet heap belongs to whoever holds its lock; released heaps are quiet, and so is the arena's orphanage,
+ * the heap that keeps the slabs of released heaps until somebody adopts them. While a heap is quiet its slabs are
+ * marked (or their owner is not anybody's heap), so that its owner's fast paths miss: every way back leads through
+ * heap_wake. A slab's remote word may be changed by anybody; it leaves zero only under the owner's lock.
+ *
+ * Locks, in the order in which they are taken: a heap's · the orphanage's · the arena's · the frame table's own.
+ */
+#ifndef WEIR_HEAP_HEAP_H
+#define WEIR_HEAP_HEAP_H
+
+#include <assert.h>
+#include <stdatomic.h>
+
+#include "src/base/lock.h"
+#include "src/frame/word.h"
+#include "src/heap/classes.h"
+#include "weir/heap.h"
+
+/* A free object: the first word of its memory is its link. */
+struct object {
+    struct object *next;
+};
+
+/* Marks in the low bits of a slab's owner word. Each makes the owner's fast free miss its one comparison. */
+enum slab_marks {
+    SLAB_FULL = 1,  /* the next local free brings it back into partial[class] */
+    SLAB_EMPTY = 2, /* kept though empty: the next free into it is a double free */
+    SLAB_QUIET = 4, /* its heap went quiet since */
+    SLAB_MARKS = 63,
+};
+
+struct slab {
+    _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
+    /* owner only */
+    struct object *free; /* local list, LIFO */
+    uint16_t used, carved, capacity;
+    uint8_t class, order;
+    /* anybody */
+    _Atomic(uint32_t) remote; /* count << 16 | (offset of the first object / 16 + 1); 0: empty */
+    _Atomic(bool) resized;    /* some object was shrunk in place: free_sized can no longer be exact */
+    bool zero;                /* the uncarved part is known to be zero */
+    uintptr_t start;
+    struct slab *next, *previous; /* in partial[class] or full; next: in the arena's list of unused descriptors */
+    struct slab *notice;          /* in the owner's list of notices, under its lock */
+};
+
+static_assert(sizeof(struct slab) == 64, "one cache line");
+static_assert(offsetof(struct slab, remote) < 32, "what malloc and free touch lies together");
+
+/* Objects freed for another heap's slab, on their way home together. */
+struct batch {
+    struct slab *slab;
+    struct object *head, *tail;
+    uint32_t count;
+};
+
+#define BATCHES 8u
+
+/* A run kept for the next request of its length. */
+struct kept_run {
+    uintptr_t start;
+    size_t frames;
+};
+
+#define KEPT_RUNS 8u
+
+struct weir_heap {
+    /* constant after init: the frame map, in the form that the fast path wants */
+    uintptr_t base;
+    uintptr_t granules; /* of the span, in units of 16 bytes: 0 in weir_heap_empty */
+    _Atomic(uint64_t) *words;
+    struct weir_arena *arena; /* null in weir_heap_empty */
+
+    /* owner only */
+    struct object *bin[CLASSES];
+    struct slab *partial[CLASSES];       /* LIFO */
+    struct slab *spare[CLASSES];         /* the empty slab kept while the class bounces, also in partial[class] */
+    uint32_t slabs[CLASSES];             /* full ones included */
+    uint64_t fresh[(CLASSES + 63) / 64]; /* whether all of the bin is zero but for the links */
+    uint64_t stale[(CLASSES + 63) / 64]; /* whether the spare slab has been kept for a whole step */
+    struct slab *full;
+    struct batch batches[BATCHES]; /* direct-mapped by slab */
+    struct kept_run runs[KEPT_RUNS];
+    unsigned next_run; /* FIFO */
+    unsigned events;   /* slow paths taken, see heap_step */
+    bool climbing;     /* inside the ladder: no reclaim within reclaim */
+    uint64_t given;    /* objects put into bins less those taken back from them */
+    uint64_t run_mallocs, run_frees, remote_frees, failed;
+
+    /* under the lock */
+    struct lock lock;
+    _Atomic(bool) quiet;
+    _Atomic(struct slab *) notices; /* written under the lock; the owner looks without */
+
+    /* under the arena's lock */
+    struct weir_heap *next_heap; /* all heaps, append only */
+    struct weir_heap *next_idle;
+};
+
+static_assert(sizeof(struct weir_heap) <= WEIR_FRAME_SIZE, "a heap takes one frame");
+
+/* Descriptors come in frames of 64, the first of which is this. */
+struct slab_chunk {
+    struct slab_chunk *next;
+    const struct weir_arena *arena;
+};
+
+#define CHUNK_SLABS (WEIR_FRAME_SIZE / sizeof(struct slab))
+
+/* The run map, see runs.c. */
+#define RUN_LEAF_ENTRIES 1024u
+#define RUN_NODE_ENTRIES 512u
+#define RUN_ROOT_ENTRIES 256u
+
+struct run_leaf {
+    _Atomic(uint32_t) entry[RUN_LEAF_ENTRIES];
+};
+
+struct run_node {
+    _Atomic(struct run_leaf *) leaf[RUN_NODE_ENTRIES];
+};
+
+static_assert(sizeof(struct run_leaf) == WEIR_FRAME_SIZE && sizeof(struct run_node) == WEIR_FRAME_SIZE, "frames");
+static_assert((size_t)RUN_LEAF_ENTRIES * RUN_NODE_ENTRIES * RUN_ROOT_ENTRIES == WEIR_FRAMES_SPAN_MAX, "whole span");
+
+struct weir_arena {
+    /* constant after init */
+    struct weir_arena_config config;
+    const struct frame_map *map;
+    struct weir_heap *orphans;
+
+    /* anybody, atomically */
+    _Atomic(size_t) limit;                           /* bytes; 0: none */
+    _Atomic(size_t) held, peak_held;                 /* frames */
+    _Atomic(size_t) metadata;                        /* frames */
+    _Atomic(size_t) slabs, runs;                     /* how many */
+    _Atomic(size_t) run_frames;                      /* in runs that the program holds */
+    _Atomic(size_t) small_live;                      /* bytes in small objects, when last looked */
+    _Atomic(size_t) sampled_held;                    /* and how many frames were held then */
+    _Atomic(size_t) peak_live;                       /* bytes */
+    _Atomic(uint64_t) orphaned[(CLASSES + 63) / 64]; /* classes of which the orphanage has partial slabs, a hint */
+
+    struct lock lock;
+    /* under the lock */
+    struct slab *descriptors; /* unused ones, LIFO */
+    struct slab_chunk *chunks;
+    _Atomic(struct weir_heap *) heaps; /* newest first; read without the lock */
+    struct weir_heap *idle;
+
+    _Atomic(struct run_node *) run_root[RUN_ROOT_ENTRIES];
+};
+
+static_assert(sizeof(struct weir_arena) <= WEIR_FRAME_SIZE, "an arena takes one frame");
+
+static inline unsigned remote_count(uint32_t word)
+{
+    return word >> 16;
+}
+
+static inline struct object *remote_head(const struct slab *slab, uint32_t word)
+{
+    return (struct object *)(slab->start + ((word & 0xffff) - 1) * GRANULE);
+}
+
+static inline uint32_t remote_word(const struct slab *slab, const struct object *head, unsigned count)
+{
+    return (uint32_t)(((uintptr_t)head - slab->start) / GRANULE + 1) | (uint32_t)count << 16;
+}
+
+static inline struct weir_heap *owner_heap(uintptr_t owner)
+{
+    return (struct weir_heap *)(owner & ~(uintptr_t)SLAB_MARKS);
+}
+
+static inline struct weir_heap *slab_owner(struct slab *slab)
+{
+    return owner_heap(atomic_load_explicit(&slab->owner, memory_order_acquire));
+}
+
+static inline uintptr_t slab_marks(struct slab *slab)
+{
+    return atomic_load_explicit(&slab->owner, memory_order_relaxed) & SLAB_MARKS;
+}
+
+/* Owner (or holder of a quiet owner's lock) only. */
+static inline void slab_set_owner(struct slab *slab, struct weir_heap *heap, uintptr_t marks)
+{
+    atomic_store_explicit(&slab->owner, (uintptr_t)heap | marks, memory_order_release);
+}
+
+static inline bool bit_test(const uint64_t *bits, unsigned n)
+{
+    return bits[n / 64] >> n % 64 & 1;
+}
+
+static inline void bit_put(uint64_t *bits, unsigned n, bool value)
+{
+    bits[n / 64] = (bits[n / 64] & ~(UINT64_C(1) << n % 64)) | (uint64_t)value << n % 64;
+}
+
+/* --- arena.c --- */
+
+/* Counts `frames` as held unless that breaks the limit. */
+bool arena_charge(struct weir_arena *arena, size_t frames);
+void arena_refund(struct weir_arena *arena, size_t frames);
+
+/* A frame for metadata, zeroed; never given back before the arena ends. Null without memory. */
+void *arena_metadata(struct weir_arena *arena);
+
+/* --- slab.c --- */
+
+/* A slab of the class for `heap`, in no list yet; null without memory. */
+struct slab *slab_create(struct weir_heap *heap, unsigned class);
+
+/* Gives an empty slab, in no list, back to the frame table. */
+void slab_release(struct weir_arena *arena, struct slab *slab);
+
+/* Cuts the next frame's worth of objects from the uncarved part, at least one. Returns how many, linked from *list. */
+unsigned slab_carve(struct slab *slab, struct object **list);
+
+/* Moves the remote list into the local one. Owner only. False if there was nothing. */
+bool slab_take_remote(struct weir_arena *arena, struct slab *slab);
+
+/* The slab of this arena that holds `address`, null if none does. */
+struct slab *arena_slab(const struct weir_arena *arena, uintptr_t address);
+
+/* Whether an object of the slab starts at `address`, which lies in the slab. */
+bool slab_object_starts(const struct slab *slab, uintptr_t address);
+
+/* --- heap.c --- */
+
+/* Puts a slab at the head of the list where it belongs by its count, and marks it. */
+void heap_link(struct weir_heap *heap, struct slab *slab, uintptr_t marks);
+void heap_unlink(struct weir_heap *heap, struct slab *slab);
+
+/* What follows when a slab's used count fell: full → partial, empty → spare or gone. `was` is its count before. */
+void heap_slab_shrunk(struct weir_heap *heap, struct slab *slab, unsigned was);
+
+/* Takes in what other heaps sent home. The caller owns the heap. */
+void heap_take_notices(struct weir_heap *heap);
+
+/* Puts the objects in bins back into their slabs. */
+void heap_flush_bins(struct weir_heap *heap);
+
+/* Gives back spare slabs and kept runs but for *keep bytes, which it counts down. */
+void heap_drop_spares(struct weir_heap *heap, size_t *keep);
+
+/* The slow path's every-so-often: see HEAP_STEP. */
+void heap_step(struct weir_heap *heap);
+
+static inline void heap_event(struct weir_heap *heap)
+{
+    if (unlikely(++heap->events % 64 == 0))
+        heap_step(heap);
+}
+
+/* The fast path's way out when a slab's last object came home. */
+void heap_slab_emptied(struct weir_heap *heap, struct slab *slab);
+void heap_free_slow(struct weir_heap *heap, void *object, const char *operation);
+void *heap_malloc_slow(struct weir_heap *heap, size_t size);
+
+/* --- owner.c --- */
+
+/* Ends the heap's quiet time, if it is quiet. First thing in every slow path. */
+void heap_wake_slow(struct weir_heap *heap);
+
+static inline void heap_wake(struct weir_heap *heap)
+{
+    if (unlikely(atomic_load_explicit(&heap->quiet, memory_order_relaxed)))
+        heap_wake_slow(heap);
+}
+
+/* Takes a slab of the class over from the orphanage: its owner is then `heap`, it is in no list. Null if none is
+ * there that has room. */
+struct slab *heap_adopt(struct weir_heap *heap, unsigned class);
+
+/* --- ladder.c --- */
+
+/* One rung of what is done when `bytes` are refused. False when there is nothing left to try. */
+bool heap_climb(struct weir_heap *heap, unsigned *rung, size_t bytes);
+
+/* --- remote.c --- */
+
+void heap_free_remote(struct weir_heap *heap, struct slab *slab, struct object *object, const char *operation);
+void heap_send_batches(struct weir_heap *heap);
+
+/* --- runs.c --- */
+
+/* How many frames a large object of `size` bytes takes. */
+static inline size_t run_frames_for(size_t size)
+{
+    size_t frames = (size >> WEIR_FRAME_SHIFT) + (size % WEIR_FRAME_SIZE != 0);
+    return frames ? frames : 1;
+}
+
+void *run_malloc(struct weir_heap *heap, size_t size, size_t alignment, bool zero);
+
+/* False if no run of the arena starts at `address`: the caller finds out what it is. */
+bool run_free(struct weir_heap *heap, uintptr_t address);
+
+/* Resizes the program's run at `address` where it is. */
+bool run_resize(struct weir_heap *heap, uintptr_t address, size_t wanted);
+
+/* Frames of the program's run at `address`, 0 if none starts there. */
+size_t run_length(const struct weir_arena *arena, uintptr_t address);
+
+/* Whether `address` lies in a run of this arena, kept ones included. */
+bool run_holds(const struct weir_arena *arena, uintptr_t address);
+
+void run_drop_kept(struct weir_heap *heap, unsigned index);
+
+/* Calls `visit` for every run in the map. Stops when it returns false. */
+bool run_walk(const struct weir_arena *arena, bool (*visit)(void *context, uintptr_t start, size_t frames, bool kept),
+              void *context);
+
+/* --- misuse.c --- */
+
+/* Finds out what is wrong with freeing (resizing) `address`, and reports it. */
+void misuse_report(const struct weir_arena *arena, uintptr_t address, const char *operation);
+void misuse(const struct weir_arena *arena, enum weir_status status, uintptr_t address, size_t size,
+            const char *operation);
+
+/* --- stats.c --- */
+
+/* Looks how many bytes are live when the arena has grown by a sixteenth since the last look. */
+void arena_sample(struct weir_arena *arena);
+
+/* Counts frames that went to the program in runs. */
+void arena_count_runs(struct weir_arena *arena, size_t frames);
+
+#endif

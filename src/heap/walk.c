@@ -1,0 +1,97 @@
+/*
+ * Visiting all objects. An object is live unless it is found in one of the places where free ones wait: the slab's
+ * local and remote lists, its owner's bin, anybody's batches, or the uncarved part.
+ */
+#include "src/heap/walk.h"
+
+static bool mark_list(const struct slab *slab, const struct object *object, unsigned count, struct slab_map *map)
+{
+    size_t size = class_size(slab->class);
+    for (unsigned i = 0; i < count; i++, object = object->next) {
+        if (!object || !slab_object_starts(slab, (uintptr_t)object))
+            return false;
+        size_t k = ((uintptr_t)object - slab->start) / size;
+        if (map->bits[k / 64] >> k % 64 & 1)
+            return false;
+        map->bits[k / 64] |= UINT64_C(1) << k % 64;
+    }
+    return true;
+}
+
+static bool mark_bin(const struct slab *slab, const struct object *object, struct slab_map *map)
+{
+    uintptr_t end = slab->start + (WEIR_FRAME_SIZE << slab->order);
+    for (; object; object = object->next) {
+        if ((uintptr_t)object < slab->start || (uintptr_t)object >= end)
+            continue;
+        if (!mark_list(slab, object, 1, map))
+            return false;
+        map->waiting++;
+    }
+    return true;
+}
+
+bool slab_find_free(struct slab *slab, struct slab_map *map)
+{
+    *map = (struct slab_map){0};
+    if (slab->used > slab->carved || !mark_list(slab, slab->free, slab->carved - slab->used, map))
+        return false;
+    uint32_t remote = atomic_load_explicit(&slab->remote, memory_order_acquire);
+    map->waiting = remote_count(remote);
+    if (remote && !mark_list(slab, remote_head(slab, remote), remote_count(remote), map))
+        return false;
+    const struct weir_heap *owner = slab_owner(slab);
+    if (!mark_bin(slab, owner->bin[slab->class], map))
+        return false;
+    const struct weir_heap *heap = atomic_load_explicit(&owner->arena->heaps, memory_order_acquire);
+    for (; heap; heap = heap->next_heap) {
+        const struct batch *batch = &heap->batches[(uintptr_t)slab / sizeof *slab % BATCHES];
+        if (batch->slab != slab)
+            continue;
+        map->waiting += batch->count;
+        if (!mark_list(slab, batch->head, batch->count, map))
+            return false;
+    }
+    return map->waiting <= slab->used;
+}
+
+struct visitor {
+    bool all;
+    bool (*visit)(void *context, const struct weir_object *object);
+    void *context;
+};
+
+static bool visit_run(void *context, uintptr_t start, size_t frames, bool kept)
+{
+    const struct visitor *visitor = context;
+    const struct weir_object object = {.start = start, .size = frames << WEIR_FRAME_SHIFT, .live = !kept};
+    return (kept && !visitor->all) || visitor->visit(visitor->context, &object);
+}
+
+static bool visit_slab(const struct visitor *visitor, struct slab *slab)
+{
+    struct slab_map map;
+    slab_find_free(slab, &map);
+    struct weir_object object = {.size = class_size(slab->class)};
+    for (unsigned k = 0; k < slab->capacity; k++) {
+        object.start = slab->start + k * object.size;
+        object.live = k < slab->carved && !(map.bits[k / 64] >> k % 64 & 1);
+        if ((object.live || visitor->all) && !visitor->visit(visitor->context, &object))
+            return false;
+    }
+    return true;
+}
+
+void weir_arena_walk(struct weir_arena *arena, bool all, bool (*visit)(void *context, const struct weir_object *object),
+                     void *context)
+{
+    const struct visitor visitor = {.all = all, .visit = visit, .context = context};
+    if (!run_walk(arena, visit_run, (void *)&visitor))
+        return;
+    for (struct slab_chunk *chunk = arena->chunks; chunk; chunk = chunk->next) {
+        struct slab *slabs = (struct slab *)chunk;
+        for (size_t i = 1; i < CHUNK_SLABS; i++)
+            if (atomic_load(&slabs[i].owner) && !visit_slab(&visitor, &slabs[i]))
+                return;
+    }
+}
