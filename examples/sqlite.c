@@ -163,6 +163,7 @@ int main(int argc, char **argv)
     ask(rows);
     report("deleted");
     insert(rows, rows / 4);
+    query("SELECT sum(id), sum(length(body)), sum(price) FROM item");
     report("refilled");
     query("PRAGMA integrity_check");
     query("DELETE FROM item");
