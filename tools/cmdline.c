@@ -46,6 +46,24 @@ char *cmdline_quote(const char *word)
     return text;
 }
 
+static size_t double_quotes(const char *word)
+{
+    size_t count = 0;
+    for (; *word != '\0'; word++)
+        count += *word == '"';
+    return count;
+}
+
+/* A word that means nothing to the kernel, and makes the number of double quotes before the separator even. */
+static void add_even_quotes(FILE *out, const struct guest_words *guest)
+{
+    size_t count = double_quotes(guest->name);
+    for (size_t i = 0; i < guest->env.count; i++)
+        count += double_quotes(guest->env.items[i]);
+    if (count % 2 != 0)
+        fputs(" '\"'", out);
+}
+
 char *cmdline_build(const struct guest_words *guest)
 {
     char *text = NULL;
@@ -63,6 +81,7 @@ char *cmdline_build(const struct guest_words *guest)
         fprintf(out, " env.%.*s", (int)(value - guest->env.items[i]), guest->env.items[i]);
         quote(out, value);
     }
+    add_even_quotes(out, guest);
     if (guest->args.count > 0)
         fputs(" --", out);
     for (size_t i = 0; i < guest->args.count; i++) {

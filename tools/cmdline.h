@@ -5,9 +5,11 @@
  *     weir.tool=1 weir.name=lua env.LANG=C -- script.lua 'two words' ''
  *
  * A word that holds anything but letters, digits and harmless punctuation stands in single quotes; a single quote in it
- * ends them, is escaped, and begins them anew ('\''). Two things a VMM does to the line must not change it:
+ * ends them, is escaped, and begins them anew ('\''). Three things a VMM does to the line must not change it:
  *  - Firecracker cuts the line at " -- " and puts words of its own before it: inside quotes the sequence " -- " is
  *    broken by an empty pair of quotes (' --'' '), so that it stands in the line only once, where it belongs;
+ *  - it takes no " -- " for the separator that an odd number of double quotes stands before: a value with such a number
+ *    is followed by the word '"', which the kernel ignores;
  *  - it trims blanks at both ends: a quoted word ends with its quote.
  */
 #ifndef WEIR_TOOLS_CMDLINE_H
