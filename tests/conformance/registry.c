@@ -57,5 +57,52 @@ static void frames_unmake(struct subject *subject)
 
 static const struct maker frames = {.name = "frames", .make = frames_make, .unmake = frames_unmake};
 
-const struct maker *const registry[] = {&frames};
+/* --- weir: the heap --- */
+
+/* The arena under test, and its number: a heap that a thread still has of an earlier one is not asked. */
+static struct weir_arena *arena;
+static unsigned arena_number;
+
+static _Thread_local struct weir_heap *my_heap;
+static _Thread_local unsigned my_number;
+
+static struct weir_heap *find_my_heap(void)
+{
+    if (my_number != arena_number || my_heap == NULL) {
+        my_number = arena_number;
+        my_heap = weir_heap_acquire(arena);
+    }
+    return my_heap;
+}
+
+static void heap_leave(struct subject *subject)
+{
+    (void)subject;
+    if (my_number == arena_number && my_heap != NULL)
+        weir_heap_release(my_heap);
+    my_heap = NULL;
+}
+
+static bool heap_make(struct subject *subject)
+{
+    struct weir_frames *table = make_frames(subject);
+    if (table == NULL)
+        return false;
+    arena = weir_arena_create(&(struct weir_arena_config){.frames = table, .platform = &conformance_platform});
+    arena_number++;
+    subject->allocator = (struct weir_allocator){
+        .ops = &weir_heap_allocator, .instance = arena, .owner = (void *)(uintptr_t)find_my_heap};
+    return arena != NULL;
+}
+
+static void heap_unmake(struct subject *subject)
+{
+    heap_leave(subject);
+    weir_arena_destroy(arena);
+    subject->allocator.instance = arena = NULL;
+}
+
+static const struct maker heap = {.name = "weir", .make = heap_make, .unmake = heap_unmake, .leave = heap_leave};
+
+const struct maker *const registry[] = {&frames, &heap};
 const size_t registry_count = sizeof registry / sizeof *registry;
