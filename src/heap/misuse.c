@@ -4,7 +4,6 @@
  * The frame's word gives the verdict: a pointer into a slab or run that is not at an object's start, a frame that is
  * free (so that what was there has been freed already), or memory that was never this arena's.
  */
-#include "src/frame/table.h"
 #include "src/heap/heap.h"
 
 void misuse(const struct weir_arena *arena, enum weir_status status, uintptr_t address, size_t size,
@@ -15,15 +14,28 @@ void misuse(const struct weir_arena *arena, enum weir_status status, uintptr_t a
     platform->error(platform->context, &error);
 }
 
+struct probe {
+    uintptr_t address;
+    bool free;
+};
+
+static bool look(void *context, const struct weir_frames_piece *piece)
+{
+    struct probe *probe = context;
+    uintptr_t offset = probe->address - piece->range.start;
+    if (offset >> WEIR_FRAME_SHIFT >= piece->range.frames)
+        return true;
+    probe->free =
+        piece->kind == WEIR_FRAME_FREE || piece->kind == WEIR_FRAME_CACHED || piece->kind == WEIR_FRAME_ISOLATED;
+    return false;
+}
+
 static bool is_free_frame(const struct weir_arena *arena, uintptr_t address)
 {
-    const struct weir_frames *frames = arena->config.frames;
-    size_t n = number_of(frames, address);
-    if (!in_span(frames, n))
-        return false;
-    uint64_t word = buddy_cover(frames, n).word;
-    enum block_kind kind = word_kind(word);
-    return word_is_free(word) || kind == KIND_CACHED || kind == KIND_ISOLATED;
+    struct probe probe = {.address = address};
+    if (address - arena->map->base < arena->map->count << WEIR_FRAME_SHIFT)
+        weir_frames_walk(arena->config.frames, look, &probe);
+    return probe.free;
 }
 
 void misuse_report(const struct weir_arena *arena, uintptr_t address, const char *operation)
