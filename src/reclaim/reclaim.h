@@ -53,6 +53,7 @@ struct reporting {
     uint64_t look;      /* time of the next look */
     uint64_t freed;     /* time at which the table's count of frees was last seen to change */
     uint64_t frees;     /* that count */
+    uint64_t looked;    /* the last look took what was freed before this time */
     uint64_t retaken;   /* the table's count of frames taken again, as last seen */
     uint64_t accounted; /* time up to which debt was worked off */
     uint64_t debt;      /* nanoseconds that bouncing cost and that are not yet worked off */

@@ -157,8 +157,8 @@ uint64_t report_step(struct weir_reclaim *reclaim, uint64_t now)
     }
     uint64_t pause = reporting->hold_off / 4 > LOOK ? reporting->hold_off / 4 : LOOK;
     reporting->look = now + pause;
-    /* Nothing was freed for so long that the last look has seen it all, and found nothing. */
-    bool seen = reporting->exhausted && now - reporting->freed > reporting->hold_off + 2 * pause;
+    /* The last look saw all that was freed until now, what the look itself flushed from caches included. */
+    bool seen = reporting->exhausted && reporting->looked > reporting->freed + LOOK;
     if (stats.free_backed >> reclaim->order == 0 || seen) {
         reporting->hasten = false;
         reporting->exhausted = true;
@@ -178,7 +178,8 @@ uint64_t report_step(struct weir_reclaim *reclaim, uint64_t now)
         round_up(stats.free / 2 > ISOLATE_LEAST ? stats.free / 2 : ISOLATE_LEAST, (size_t)1 << reclaim->order);
     if (!urgent && now < reporting->hold_off)
         return reporting->look;
-    if (!send(reclaim, report, most, limit, urgent ? 0 : now - reporting->hold_off)) {
+    reporting->looked = urgent ? now : now - reporting->hold_off;
+    if (!send(reclaim, report, most, limit, urgent ? 0 : reporting->looked)) {
         /* While a report is in flight its memory may still split what follows: not exhausted yet. */
         if (reporting->in_flight == 0) {
             reporting->exhausted = true;

@@ -46,6 +46,8 @@ static void take(void *context, enum weir_balloon_queue queue, uint64_t bus, uin
     machine->taken[queue] += bytes / WEIR_FRAME_SIZE;
     for (size_t n = (size_t)(start - machine->window) / WEIR_FRAME_SIZE, end = n + bytes / WEIR_FRAME_SIZE;
          n < end && queue != WEIR_BALLOON_DEFLATE; n++) {
+        if (machine->owned[n])
+            machine->complaint = "the host was given memory in use";
         machine->rss -= machine->backed[n];
         machine->backed[n] = 0;
     }
@@ -88,16 +90,19 @@ void machine_start(struct machine *machine, const struct machine_options *option
     memset(machine->balloon_memory, 0, WEIR_BALLOON_MEMORY);
     memset(machine->reclaim_memory, 0, WEIR_RECLAIM_MEMORY);
     memset(machine->backed, 0, sizeof(machine->backed));
+    memset(machine->owned, 0, sizeof(machine->owned));
     memset(machine->taken, 0, sizeof(machine->taken));
     machine->rss = 0;
     machine->now = 1000 * MS;
     machine->complaint = NULL;
     test_platform_reset();
     machine->platform = *test_platform();
-    machine->platform.context = machine;
-    machine->platform.now = now;
-    machine->platform.relax = relax;
-    machine->platform.slot = slot;
+    if (!options->threads) {
+        machine->platform.context = machine;
+        machine->platform.now = now;
+        machine->platform.relax = relax;
+        machine->platform.slot = slot;
+    }
 
     struct weir_frames_config frames = {.base = (uintptr_t)machine->window,
                                         .frames = FRAMES,
@@ -112,7 +117,7 @@ void machine_start(struct machine *machine, const struct machine_options *option
     else
         fake_init_qemu(&machine->fake);
     machine->fake.offered = (machine->fake.offered & ~options->without) | options->with;
-    machine->fake.take = take;
+    machine->fake.take = options->threads ? NULL : take;
     machine->fake.reach = reach;
     machine->fake.context = machine;
     struct weir_registers registers = fake_registers(&machine->fake);
@@ -157,13 +162,16 @@ uintptr_t machine_alloc(struct machine *machine, size_t frames)
     uintptr_t start = weir_frames_alloc(machine->frames, frames, 1, 0, NULL);
     while (start == 0 && weir_reclaim_relieve(machine->reclaim, frames * WEIR_FRAME_SIZE))
         start = weir_frames_alloc(machine->frames, frames, 1, 0, NULL);
-    if (start != 0)
+    if (start != 0) {
+        memset(machine->owned + (start - (uintptr_t)machine->window) / WEIR_FRAME_SIZE, 1, frames);
         machine_touch(machine, start, frames);
+    }
     return start;
 }
 
 void machine_free(struct machine *machine, uintptr_t start, size_t frames)
 {
+    memset(machine->owned + (start - (uintptr_t)machine->window) / WEIR_FRAME_SIZE, 0, frames);
     weir_frames_free(machine->frames, start, frames);
 }
 

@@ -26,6 +26,7 @@ struct machine {
     uint8_t *window; /* WINDOW bytes, 2 MiB-aligned */
     void *metadata, *balloon_memory, *reclaim_memory;
     uint8_t backed[FRAMES]; /* what the host holds */
+    uint8_t owned[FRAMES];  /* what machine_alloc gave out: the host must not be given it */
     size_t rss;             /* frames backed */
     size_t taken[3];        /* frames that came by each queue */
     const char *complaint;
@@ -38,6 +39,7 @@ struct machine_options {
     uint64_t without; /* features that are not offered */
     uint64_t with;    /* features that are offered in addition */
     size_t reserve;
+    bool threads; /* real time, real waiting, no model of the host: for several threads */
 };
 
 /* Ready to use; its memory is allocated at the first start and kept until machine_end. */
