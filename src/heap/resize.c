@@ -10,11 +10,19 @@
 /* Whether `size` is a size for which an object of the slab may have been allocated, or to which it may have shrunk. */
 static bool fits(struct slab *slab, size_t size)
 {
-    size_t room = class_size(slab->class);
-    if (size > room)
+    if (size > class_size(slab->class))
         return false;
-    return class_of(size) == slab->class ||
-           (size >= room / 2 && atomic_load_explicit(&slab->resized, memory_order_relaxed));
+    return class_of(size) == slab->class || atomic_load_explicit(&slab->resized, memory_order_relaxed);
+}
+
+/* Makes do with the room that the object has, or with a part of it. */
+static bool resize_in_place(struct weir_heap *heap, void *object, struct slab *slab, size_t size)
+{
+    if (!slab)
+        return run_resize(heap, (uintptr_t)object, run_frames_for(size));
+    if (class_of(size) != slab->class)
+        atomic_store_explicit(&slab->resized, true, memory_order_relaxed);
+    return true;
 }
 
 void weir_heap_free_sized(struct weir_heap *heap, void *object, size_t size)
@@ -46,21 +54,14 @@ void *weir_heap_realloc(struct weir_heap *heap, void *object, size_t size)
         misuse_report(arena, (uintptr_t)object, operation);
         return NULL;
     }
-    bool kept = size <= room && size >= room / 2;
-    if (slab) {
-        if (size <= SMALL_MAX && class_of(size) == slab->class)
-            return object;
-        if (kept) {
-            atomic_store_explicit(&slab->resized, true, memory_order_relaxed);
-            return object;
-        }
-    } else if (kept || size > SMALL_MAX) {
-        if (run_resize(heap, (uintptr_t)object, run_frames_for(size)))
-            return object;
-    }
+    bool worth_keeping = size <= room && size >= room / 2;
+    bool grows_as_run = !slab && size > SMALL_MAX;
+    bool same_class = slab && size <= room && class_of(size) == slab->class;
+    if ((worth_keeping || grows_as_run || same_class) && resize_in_place(heap, object, slab, size))
+        return object;
     void *moved = weir_heap_malloc(heap, size);
     if (!moved)
-        return size <= room ? object : NULL;
+        return size <= room && resize_in_place(heap, object, slab, size) ? object : NULL;
     __builtin_memcpy(moved, object, size < room ? size : room);
     if (!heap_push(heap, object))
         heap_free_slow(heap, object, operation);
