@@ -46,22 +46,21 @@ char *cmdline_quote(const char *word)
     return text;
 }
 
-static size_t double_quotes(const char *word)
+/* Whether an odd number of double quotes would stand before the separator. */
+static bool is_unbalanced(const struct guest_words *guest)
 {
     size_t count = 0;
-    for (; *word != '\0'; word++)
-        count += *word == '"';
-    return count;
+    for (const char *c = guest->name; *c != '\0'; c++)
+        count += *c == '"';
+    for (size_t i = 0; i < guest->env.count; i++)
+        for (const char *c = guest->env.items[i]; *c != '\0'; c++)
+            count += *c == '"';
+    return count % 2 != 0;
 }
 
-/* A word that means nothing to the kernel, and makes the number of double quotes before the separator even. */
-static void add_even_quotes(FILE *out, const struct guest_words *guest)
+size_t cmdline_words(const struct guest_words *guest)
 {
-    size_t count = double_quotes(guest->name);
-    for (size_t i = 0; i < guest->env.count; i++)
-        count += double_quotes(guest->env.items[i]);
-    if (count % 2 != 0)
-        fputs(" '\"'", out);
+    return 2 + guest->options.count + guest->env.count + guest->args.count + is_unbalanced(guest);
 }
 
 char *cmdline_build(const struct guest_words *guest)
@@ -81,7 +80,8 @@ char *cmdline_build(const struct guest_words *guest)
         fprintf(out, " env.%.*s", (int)(value - guest->env.items[i]), guest->env.items[i]);
         quote(out, value);
     }
-    add_even_quotes(out, guest);
+    if (is_unbalanced(guest))
+        fputs(" '\"'", out);
     if (guest->args.count > 0)
         fputs(" --", out);
     for (size_t i = 0; i < guest->args.count; i++) {

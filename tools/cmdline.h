@@ -31,6 +31,9 @@ struct guest_words {
 /* The whole line, for free(). */
 char *cmdline_build(const struct guest_words *guest);
 
+/* How many words the line has: the kernel takes COMMAND_WORDS. */
+size_t cmdline_words(const struct guest_words *guest);
+
 /* `word` quoted as above, for free(). */
 char *cmdline_quote(const char *word);
 

@@ -74,8 +74,7 @@ static json_t *balloon(bool reporting)
 
 static bool configure(struct firecracker *firecracker, const struct machine *machine)
 {
-    return granted(firecracker, "GET", "/version", NULL) &&
-           granted(firecracker, "PUT", "/machine-config",
+    return granted(firecracker, "PUT", "/machine-config",
                    json_pack("{s:i, s:I}", "vcpu_count", (int)machine->cpus, "mem_size_mib",
                              (json_int_t)(machine->memory >> 20))) &&
            granted(firecracker, "PUT", "/boot-source",
@@ -95,11 +94,11 @@ static bool add_balloon(struct firecracker *firecracker)
     return true;
 }
 
-/* Waits for the socket. False if the process ended or the time was up. */
-static bool wait_for_socket(struct firecracker *firecracker)
+/* Asks for the version until there is an answer. False if the process ended or the time was up. */
+static bool wait_for_answer(struct firecracker *firecracker)
 {
     const double deadline = clock_now() + START_TIME;
-    while (access(firecracker->socket, F_OK) != 0) {
+    while (access(firecracker->socket, F_OK) != 0 || !granted(firecracker, "GET", "/version", NULL)) {
         if (process_ended(&firecracker->vmm.process) || clock_now() > deadline)
             return false;
         usleep(500);
@@ -109,14 +108,19 @@ static bool wait_for_socket(struct firecracker *firecracker)
 
 static int boot(struct firecracker *firecracker, const struct machine *machine)
 {
-    if (!wait_for_socket(firecracker))
-        return 0; /* the session finds it gone and shows its words, or --timeout ends it */
+    if (!wait_for_answer(firecracker))
+        return process_ended(&firecracker->vmm.process)
+                   ? 0 /* the session finds it gone and shows its words */
+                   : fail(EXIT_TOOL, "Firecracker does not answer on its socket: is %s really Firecracker?",
+                          machine->vmm_path != NULL ? machine->vmm_path : "firecracker on the PATH");
     if (configure(firecracker, machine) && add_balloon(firecracker) &&
         granted(firecracker, "PUT", "/actions", json_pack("{s:s}", "action_type", "InstanceStart"))) {
         firecracker->running = true;
         firecracker->vmm.ready = true;
         return 0;
     }
+    /* A connection that broke is the first sign of a process that ends, which then has more to say. */
+    poll(&(struct pollfd){firecracker->vmm.process.handle, POLLIN, 0}, 1, 200);
     if (process_ended(&firecracker->vmm.process))
         return 0;
     return fail(EXIT_TOOL, "Firecracker does not start the guest: %s", firecracker->refusal);

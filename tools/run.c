@@ -1,6 +1,7 @@
 /*
  * `weir run`: one guest, as if it were a program of the host.
  */
+#include "platform/kernel/command_line.h"
 #include "tools/build.h"
 #include "tools/cmdline.h"
 #include "tools/commands.h"
@@ -190,7 +191,9 @@ static int check_image(const char *path, struct image_facts *facts, const char *
     const char *built_with = image_info(&image, "malloc");
     facts->bytes = image.size;
     snprintf(facts->malloc_name, sizeof facts->malloc_name, "%s", built_with != NULL ? built_with : "unknown");
-    if (code == 0 && malloc_name != NULL && strcmp(malloc_name, facts->malloc_name) != 0)
+    if (code == 0 && malloc_name != NULL && built_with == NULL)
+        code = fail(EXIT_TOOL, "%s does not say which malloc is in it: --malloc is for sources", path);
+    else if (code == 0 && malloc_name != NULL && strcmp(malloc_name, built_with) != 0)
         code = fail(EXIT_TOOL, "%s was built with --malloc=%s: build it again for another, or run its sources", path,
                     facts->malloc_name);
     image_close(&image);
@@ -227,12 +230,17 @@ static int prepare_image(struct interrupts *interrupts, struct run_options *run,
     return build_image(interrupts, &run->build, directory);
 }
 
-static int check_command_line(const struct machine *machine)
+#define DEVICE_WORDS 8 /* that a VMM may add */
+
+static int check_command_line(const struct machine *machine, const struct guest_words *guest)
 {
     const size_t length = strlen(machine->command_line) + 1;
     if (length > machine->vmm->command_line_limit)
         return fail(EXIT_TOOL, "arguments and environment take %zu bytes: %s passes on at most %zu", length,
                     machine->vmm->name, machine->vmm->command_line_limit);
+    if (cmdline_words(guest) > COMMAND_WORDS - DEVICE_WORDS)
+        return fail(EXIT_TOOL, "arguments and environment are %zu words: the guest takes at most %d",
+                    cmdline_words(guest), COMMAND_WORDS - DEVICE_WORDS);
     if (!machine->vmm->any_byte && !cmdline_is_ascii(machine->command_line))
         return fail(EXIT_TOOL, "%s passes on printable ASCII only: use --vmm=qemu for other arguments",
                     machine->vmm->name);
@@ -275,7 +283,7 @@ static int run(struct interrupts *interrupts, struct run_options *run)
     run->machine.command_line = line;
     run->machine.verbose = run->verbose;
     if (code == 0)
-        code = check_command_line(&run->machine);
+        code = check_command_line(&run->machine, &run->guest);
     if (code == 0)
         code = run_session(interrupts, run, &facts);
     free(line);

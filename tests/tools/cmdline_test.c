@@ -1,4 +1,8 @@
-/* The kernel command line. The judge of the quoting is a real shell: what it makes of the line is what was meant. */
+/*
+ * The kernel command line. Judges of the quoting are a real shell, and the kernel's own parser: what they make of the
+ * line is what was meant.
+ */
+#include "platform/kernel/command_line.h"
 #include "tests/support/random.h"
 #include "tests/tools/harness.h"
 #include "tools/cmdline.h"
@@ -50,6 +54,13 @@ static void expect_intact(char *const *args, size_t count)
     char *separator = strstr(line, " -- ");
     assert_non_null(separator);
     assert_null(strstr(separator + 1, " -- "));
+    struct command_line *parsed = malloc(sizeof *parsed);
+    command_line_parse(parsed, line);
+    assert_false(parsed->cut);
+    assert_int_equal(parsed->n - parsed->options, count);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(parsed->words[parsed->options + i], args[i]);
+    free(parsed);
     char found[8192];
     const size_t length = shell_words(separator + 4, found, sizeof found);
     assert_int_equal(length, expected_length);
@@ -147,6 +158,27 @@ static void test_double_quotes_before_the_separator_are_even(void **state)
     words_free(&guest.args);
 }
 
+static void test_values_arrive(void **state)
+{
+    (void)state;
+    struct guest_words guest = {.name = "two words"};
+    words_add(&guest.env, "A=b -- c");
+    words_add(&guest.env, "Q=\"");
+    words_add(&guest.args, "x");
+    char *line = cmdline_build(&guest);
+    struct command_line *parsed = malloc(sizeof *parsed);
+    command_line_parse(parsed, line);
+    assert_string_equal(command_line_option(parsed, "weir.name"), "two words");
+    assert_string_equal(command_line_option(parsed, "env.A"), "b -- c");
+    assert_string_equal(command_line_option(parsed, "env.Q"), "\"");
+    assert_int_equal(parsed->n - parsed->options, 1);
+    assert_int_equal(cmdline_words(&guest), parsed->n);
+    free(parsed);
+    free(line);
+    words_free(&guest.env);
+    words_free(&guest.args);
+}
+
 static void test_ascii(void **state)
 {
     (void)state;
@@ -163,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_plain_words_stay_plain),
         cmocka_unit_test(test_the_whole_line),
         cmocka_unit_test(test_double_quotes_before_the_separator_are_even),
+        cmocka_unit_test(test_values_arrive),
         cmocka_unit_test(test_ascii),
     };
     return cmocka_run_group_tests_name("tools/cmdline", tests, NULL, NULL);

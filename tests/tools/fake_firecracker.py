@@ -66,6 +66,7 @@ threading.Thread(target=Server(path, Handler).serve_forever, daemon=True).start(
 started.wait(60)
 print("\x1eweir main us=1000 cpus=1 timer=1", flush=True)
 if os.environ.get("FAKE_CRASH"):
+    time.sleep(0.3)
     log.write("the fake's last words\n")
     log.close()
     os._exit(148)

@@ -235,7 +235,7 @@ def a_guest_that_just_ends_is_said(place):
            "ended without an exit code")
     expect(place.run(script="say boom;exit 1"), 125, "boom", "before it reached main")
     expect(place.run(FAKE_MUTE="1", script="say boom;exit 1"), 125, "boom", "before it started the guest")
-    expect(place.run(script="event STOP;say internal error;sleep 100"), 125, "internal error", "stopped the guest")
+    expect(place.run(script="say internal error;event STOP;sleep 100"), 125, "internal error", "stopped the guest")
 
 
 @test
