@@ -61,7 +61,8 @@ struct slab {
     _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
     /* owner only */
     struct object *free; /* local list, LIFO */
-    uint16_t used, carved, capacity;
+    uint16_t used, capacity;
+    uint16_t carved; /* read by anybody who frees */
     uint8_t class, order;
     /* anybody */
     _Atomic(uint32_t) remote; /* count << 16 | (offset of the first object / 16 + 1); 0: empty */

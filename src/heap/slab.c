@@ -111,7 +111,7 @@ unsigned slab_carve(struct slab *slab, struct object **list)
         ((struct object *)object)->next = (struct object *)(object + size);
     ((struct object *)last)->next = NULL;
     *list = (struct object *)first;
-    slab->carved = (uint16_t)(slab->carved + count);
+    __atomic_store_n(&slab->carved, (uint16_t)(slab->carved + count), __ATOMIC_RELAXED);
     return count;
 }
 
@@ -152,5 +152,5 @@ struct slab *arena_slab(const struct weir_arena *arena, uintptr_t address)
 bool slab_object_starts(const struct slab *slab, uintptr_t address)
 {
     size_t size = class_size(slab->class), offset = address - slab->start;
-    return offset % size == 0 && offset < slab->carved * size;
+    return offset % size == 0 && offset < __atomic_load_n(&slab->carved, __ATOMIC_RELAXED) * size;
 }
