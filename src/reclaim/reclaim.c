@@ -4,6 +4,11 @@
  */
 #include "src/reclaim/reclaim.h"
 
+static bool can_report(const struct weir_reclaim *reclaim)
+{
+    return (weir_balloon_features(reclaim->device) & WEIR_BALLOON_REPORTING) != 0;
+}
+
 struct weir_reclaim *weir_reclaim_init(const struct weir_reclaim_config *config)
 {
     if (config->memory == NULL || (uintptr_t)config->memory % 64 != 0 || config->frames == NULL ||
@@ -27,7 +32,7 @@ struct weir_reclaim *weir_reclaim_init(const struct weir_reclaim_config *config)
     reclaim->reporting.freed = now;
     reclaim->reporting.frees = stats.frees;
     reclaim->reporting.retaken = stats.retaken;
-    reclaim->reporting.on = !config->no_reporting && weir_balloon_room(config->balloon, WEIR_BALLOON_REPORT, 1) != 0;
+    reclaim->reporting.on = !config->no_reporting && can_report(reclaim);
     reclaim->balloon.reserve = config->reserve >> WEIR_FRAME_SHIFT;
     if (reclaim->balloon.reserve == 0)
         reclaim->balloon.reserve =
@@ -243,7 +248,7 @@ void weir_reclaim_hasten(struct weir_reclaim *reclaim)
 void weir_reclaim_set_reporting(struct weir_reclaim *reclaim, bool on)
 {
     lock_take(&reclaim->lock, reclaim->platform);
-    reclaim->reporting.on = on && weir_balloon_room(reclaim->device, WEIR_BALLOON_REPORT, 1) != 0;
+    reclaim->reporting.on = on && !reclaim->failed && can_report(reclaim);
     set_due(reclaim, 0);
     lock_drop(&reclaim->lock);
 }

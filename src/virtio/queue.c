@@ -62,10 +62,10 @@ bool virtqueue_show(struct virtqueue *queue)
     if (queue->shown == queue->added)
         return false;
     queue->shown = queue->added;
-    shared_store(&queue->available->index, queue->shown);
-    /* The device writes its flag, then looks at our index once more; we do it the other way round. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return (shared_load(&queue->used->flags) & VIRTQ_NO_NOTIFY) == 0;
+    /* The device writes its flag, then looks at our index once more; we write our index, then look at its flag. Both
+     * accesses are sequentially consistent, so that one of the two sees the other. */
+    __atomic_store_n(&queue->available->index, queue->shown, __ATOMIC_SEQ_CST);
+    return (__atomic_load_n(&queue->used->flags, __ATOMIC_SEQ_CST) & VIRTQ_NO_NOTIFY) == 0;
 }
 
 /* Gives the descriptors of the chain at `head` back. */
