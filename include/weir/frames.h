@@ -172,6 +172,9 @@ enum weir_frame_kind {
     WEIR_FRAME_CACHED,
 };
 
+/* What the frame at `address` is; a hole outside the span. For reports of misuse: takes the lock. */
+enum weir_frame_kind weir_frames_kind(struct weir_frames *frames, uintptr_t address);
+
 struct weir_frames_piece {
     struct weir_range range;
     enum weir_frame_kind kind;

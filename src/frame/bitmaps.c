@@ -10,6 +10,16 @@ static uint64_t next_group(size_t *n, size_t *count)
     return ones(from, length);
 }
 
+static inline struct frame_bits *bits_of(const struct weir_frames *f, size_t n)
+{
+    return &f->bits[n >> CHUNK_ORDER];
+}
+
+static inline size_t group_of(size_t n)
+{
+    return n >> 6 & (CHUNK_GROUPS - 1);
+}
+
 static void touch(struct weir_frames *f, size_t n, size_t count)
 {
     size_t chunk = n >> CHUNK_ORDER;
@@ -26,18 +36,19 @@ struct bits_taken bits_take(struct weir_frames *f, size_t n, size_t count)
     uint64_t dirty = 0;
     size_t from = n, all = count;
     while (count > 0) {
-        struct frame_bits *bits = &f->bits[n >> 6];
+        struct frame_bits *bits = bits_of(f, n);
+        size_t g = group_of(n);
         uint64_t mask = next_group(&n, &count);
-        uint64_t unbacked = mask & ~bits->backed;
-        dirty |= bits->dirty & mask;
-        bits->dirty |= mask;
+        uint64_t unbacked = mask & ~bits->backed[g];
+        dirty |= bits->dirty[g] & mask;
+        bits->dirty[g] |= mask;
         if (unbacked == 0)
             continue;
-        bits->backed |= mask;
+        bits->backed[g] |= mask;
         taken.unbacked += count_ones(unbacked);
-        if (bits->reported & mask) {
-            taken.reported += count_ones(bits->reported & mask);
-            bits->reported &= ~mask;
+        if (bits->reported[g] & mask) {
+            taken.reported += count_ones(bits->reported[g] & mask);
+            bits->reported[g] &= ~mask;
         }
     }
     if (taken.unbacked > 0)
@@ -49,16 +60,18 @@ struct bits_taken bits_take(struct weir_frames *f, size_t n, size_t count)
 void bits_set_zero(struct weir_frames *f, size_t n, size_t count)
 {
     while (count > 0) {
-        struct frame_bits *bits = &f->bits[n >> 6];
-        bits->dirty &= ~next_group(&n, &count);
+        struct frame_bits *bits = bits_of(f, n);
+        size_t g = group_of(n);
+        bits->dirty[g] &= ~next_group(&n, &count);
     }
 }
 
 void bits_set_dirty(struct weir_frames *f, size_t n, size_t count)
 {
     while (count > 0) {
-        struct frame_bits *bits = &f->bits[n >> 6];
-        bits->dirty |= next_group(&n, &count);
+        struct frame_bits *bits = bits_of(f, n);
+        size_t g = group_of(n);
+        bits->dirty[g] |= next_group(&n, &count);
     }
 }
 
@@ -66,8 +79,9 @@ void bits_set_backed(struct weir_frames *f, size_t n, size_t count)
 {
     touch(f, n, count);
     while (count > 0) {
-        struct frame_bits *bits = &f->bits[n >> 6];
-        bits->backed |= next_group(&n, &count);
+        struct frame_bits *bits = bits_of(f, n);
+        size_t g = group_of(n);
+        bits->backed[g] |= next_group(&n, &count);
     }
 }
 
@@ -75,19 +89,20 @@ void bits_set_gone(struct weir_frames *f, size_t n, size_t count, bool reported)
 {
     size_t chunk = n >> CHUNK_ORDER, last = (n + count - 1) >> CHUNK_ORDER;
     while (count > 0) {
-        struct frame_bits *bits = &f->bits[n >> 6];
+        struct frame_bits *bits = bits_of(f, n);
+        size_t g = group_of(n);
         uint64_t mask = next_group(&n, &count);
-        bits->backed &= ~mask;
-        bits->dirty |= mask;
+        bits->backed[g] &= ~mask;
+        bits->dirty[g] |= mask;
         if (reported)
-            bits->reported |= mask;
+            bits->reported[g] |= mask;
         else
-            bits->reported &= ~mask;
+            bits->reported[g] &= ~mask;
     }
     for (; chunk <= last; chunk++) {
         uint64_t backed = 0;
-        for (size_t group = chunk << (CHUNK_ORDER - 6); group < (chunk + 1) << (CHUNK_ORDER - 6); group++)
-            backed |= f->bits[group].backed;
+        for (size_t g = 0; g < CHUNK_GROUPS; g++)
+            backed |= f->bits[chunk].backed[g];
         if (backed == 0)
             f->touched[chunk >> 6] &= ~ones(chunk & 63, 1);
     }
@@ -99,14 +114,15 @@ void bits_set_managed(struct weir_frames *f, size_t n, size_t count)
     while (n < end) {
         size_t chunk_end = round_down(n, CHUNK_FRAMES) + CHUNK_FRAMES;
         size_t part = (end < chunk_end ? end : chunk_end) - n;
-        f->chunk[n >> CHUNK_ORDER].managed += (uint32_t)part;
+        f->added[n >> CHUNK_ORDER] += (uint16_t)part;
         if (part == CHUNK_FRAMES) {
             n += part;
             continue;
         }
         while (part > 0) {
-            struct frame_bits *bits = &f->bits[n >> 6];
-            bits->managed |= next_group(&n, &part);
+            struct frame_bits *bits = bits_of(f, n);
+            size_t g = group_of(n);
+            bits->managed[g] |= next_group(&n, &part);
         }
     }
 }
@@ -117,7 +133,7 @@ bool bits_any_managed(const struct weir_frames *f, size_t n, size_t count)
     while (n < end) {
         size_t chunk_end = round_down(n, CHUNK_FRAMES) + CHUNK_FRAMES;
         size_t part = (end < chunk_end ? end : chunk_end) - n;
-        uint32_t managed = f->chunk[n >> CHUNK_ORDER].managed;
+        size_t managed = f->added[n >> CHUNK_ORDER];
         if (managed == 0) {
             n += part;
             continue;
@@ -125,26 +141,17 @@ bool bits_any_managed(const struct weir_frames *f, size_t n, size_t count)
         if (managed == CHUNK_FRAMES || part == CHUNK_FRAMES)
             return true;
         while (part > 0) {
-            const struct frame_bits *bits = &f->bits[n >> 6];
-            if (bits->managed & next_group(&n, &part))
+            const struct frame_bits *bits = bits_of(f, n);
+            size_t g = group_of(n);
+            if (bits->managed[g] & next_group(&n, &part))
                 return true;
         }
     }
     return false;
 }
 
-bool bits_any_backed(const struct weir_frames *f, size_t n, unsigned order)
+bool bits_any_touched(const struct weir_frames *f, size_t chunk, size_t chunks)
 {
-    size_t count = (size_t)1 << order;
-    if (order < CHUNK_ORDER) {
-        while (count > 0) {
-            const struct frame_bits *bits = &f->bits[n >> 6];
-            if (bits->backed & next_group(&n, &count))
-                return true;
-        }
-        return false;
-    }
-    size_t chunk = n >> CHUNK_ORDER, chunks = count >> CHUNK_ORDER;
     while (chunks > 0) {
         uint64_t touched = f->touched[chunk >> 6];
         if (touched & next_group(&chunk, &chunks))
@@ -157,9 +164,10 @@ size_t bits_count_backed(const struct weir_frames *f, size_t n, size_t count)
 {
     size_t backed = 0;
     while (count > 0) {
-        const struct frame_bits *bits = &f->bits[n >> 6];
+        const struct frame_bits *bits = bits_of(f, n);
+        size_t g = group_of(n);
         uint64_t mask = next_group(&n, &count);
-        backed += count_ones(bits->backed & mask);
+        backed += count_ones(bits->backed[g] & mask);
     }
     return backed;
 }

@@ -25,14 +25,6 @@ struct bits_taken {
 /* [n, n + count) is about to be used: backed, dirty and not reported from now on. */
 struct bits_taken bits_take(struct weir_frames *f, size_t n, size_t count);
 
-/* The same for a range that lies within one group of 64: the common case. */
-static inline bool bits_are_settled(const struct weir_frames *f, size_t n, size_t count)
-{
-    uint64_t mask = ones(n & 63, (unsigned)count);
-    const struct frame_bits *bits = &f->bits[n >> 6];
-    return (bits->backed & bits->dirty & mask) == mask;
-}
-
 void bits_set_zero(struct weir_frames *f, size_t n, size_t count);
 void bits_set_dirty(struct weir_frames *f, size_t n, size_t count);
 void bits_set_backed(struct weir_frames *f, size_t n, size_t count);
@@ -45,8 +37,8 @@ void bits_set_managed(struct weir_frames *f, size_t n, size_t count);
 /* Whether any frame of the range was added before. */
 bool bits_any_managed(const struct weir_frames *f, size_t n, size_t count);
 
-/* Whether any frame of a block is backed. */
-bool bits_any_backed(const struct weir_frames *f, size_t n, unsigned order);
+/* Whether any of the chunks has a frame that is backed. */
+bool bits_any_touched(const struct weir_frames *f, size_t chunk, size_t chunks);
 
 size_t bits_count_backed(const struct weir_frames *f, size_t n, size_t count);
 

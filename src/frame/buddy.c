@@ -1,187 +1,327 @@
 /*
- * The binary buddy system over frame words (Knowlton 1965; Knuth, TAOCP 1, 2.5, algorithms R and S).
+ * Free memory: the binary buddy system (Knowlton 1965; Knuth, TAOCP 1, 2.5, algorithms R and S), over chunks from 2 MiB
+ * up and within chunks below.
  *
- * A free block is on one of two lists of its order: that of blocks in which the host backs something, and that of
- * blocks in which it backs nothing. Both are last in, first out: the block freed last is used first. A request takes
- * the smallest sufficient block of the backed lists, and only then looks at the unbacked ones: so memory is taken where
- * the guest has touched it already, and within that where the least is free around it. When a block that the host backs
- * only in part is split, the half with backing is taken.
+ * There are two lists of each order: of what the host backs in part at least, and of what it does not back. From 2 MiB
+ * up they link free blocks, below they link chunks whose largest free block has that order. Lists are last in, first
+ * out. A request takes from the smallest sufficient order of the backed lists, and only then looks at the unbacked
+ * ones: so memory is taken where the guest has touched it already, and from the chunks that have the least of it left;
+ * others become free as a whole, and can go to the host. When a block that the host backs in part is split, the half
+ * with backing is taken.
  *
  * Invariants: see table.h, (2) to (4).
  */
 #include "src/frame/bitmaps.h"
-
-static void set_next(struct weir_frames *f, size_t n, size_t next)
-{
-    uint64_t word = word_load(f, n) & ~(WORD_LINK << WORD_NEXT_SHIFT);
-    word_store(f, n, word | (uint64_t)next << WORD_NEXT_SHIFT);
-}
-
-static void set_previous(struct weir_frames *f, size_t n, size_t previous)
-{
-    uint64_t word = word_load(f, n) & ~(WORD_LINK << WORD_PREV_SHIFT);
-    word_store(f, n, word | (uint64_t)previous << WORD_PREV_SHIFT);
-}
+#include "src/frame/chunk.h"
 
 void buddy_init(struct weir_frames *f)
 {
-    for (size_t n = f->first - LIST_HEADS; n < f->first; n++)
-        word_store(f, n, word_free(0, true, n, n));
+    for (size_t c = (f->first >> CHUNK_ORDER) - LIST_HEADS; c < f->first >> CHUNK_ORDER; c++)
+        f->chunk[c].next = f->chunk[c].previous = (uint32_t)c;
 }
 
-static void insert(struct weir_frames *f, size_t n, unsigned order, enum list list)
+static void link(struct weir_frames *f, size_t c, enum chunk_state state, unsigned order, enum list list)
 {
+    struct chunk *chunk = &f->chunk[c];
     size_t head = list_head(f, list, order);
-    size_t next = word_next(word_load(f, head));
-    word_store(f, n, word_free(order, list == LIST_BACKED, next, head));
-    set_previous(f, next, n);
-    set_next(f, head, n);
+    chunk->state = (uint8_t)state;
+    chunk->order = (uint8_t)order;
+    chunk->list = (uint8_t)list;
+    chunk->previous = (uint32_t)head;
+    chunk->next = f->chunk[head].next;
+    f->chunk[chunk->next].previous = (uint32_t)c;
+    f->chunk[head].next = (uint32_t)c;
     f->present[list] |= UINT32_C(1) << order;
+}
+
+static void unlink(struct weir_frames *f, size_t c)
+{
+    struct chunk *chunk = &f->chunk[c];
+    f->chunk[chunk->previous].next = chunk->next;
+    f->chunk[chunk->next].previous = chunk->previous;
+    /* neighbours are the same only if both are the list's head */
+    if (chunk->next == chunk->previous)
+        f->present[chunk->list] &= ~(UINT32_C(1) << chunk->order);
+    chunk->state = CHUNK_NONE;
+}
+
+/* --- blocks of whole chunks --- */
+
+static size_t chunks_of(unsigned order)
+{
+    return (size_t)1 << (order - CHUNK_ORDER);
+}
+
+static void large_insert(struct weir_frames *f, size_t c, unsigned order)
+{
+    link(f, c, CHUNK_FREE, order, bits_any_touched(f, c, chunks_of(order)) ? LIST_BACKED : LIST_UNBACKED);
     f->blocks[order]++;
     f->free += (size_t)1 << order;
 }
 
-/* Leaves the block's word as it was. */
-static void unlink(struct weir_frames *f, size_t n, uint64_t word)
+static void large_remove(struct weir_frames *f, size_t c)
 {
-    size_t next = word_next(word), previous = word_previous(word);
-    unsigned order = word_order(word);
-    set_next(f, previous, next);
-    set_previous(f, next, previous);
-    if (next == previous && next < f->first)
-        f->present[word & WORD_UNBACKED ? LIST_UNBACKED : LIST_BACKED] &= ~(UINT32_C(1) << order);
-    f->blocks[order]--;
-    f->free -= (size_t)1 << order;
-    (void)n;
+    f->blocks[f->chunk[c].order]--;
+    f->free -= (size_t)1 << f->chunk[c].order;
+    unlink(f, c);
 }
 
-struct cover buddy_cover(const struct weir_frames *f, size_t n)
+/* Takes a block off its list and splits it down to `order`. */
+static size_t large_take(struct weir_frames *f, size_t c, unsigned order)
 {
-    uint64_t word = word_load(f, n);
-    if (word & WORD_SLAB)
-        return (struct cover){n, 0, word};
-    for (unsigned order = 0; order <= f->order_max; order++) {
-        size_t start = n & ~(((size_t)1 << order) - 1);
-        if (!in_span(f, start))
-            break;
-        word = word_load(f, start);
-        if (word == 0)
-            continue;
-        if (word & WORD_SLAB || word_order(word) < order)
-            break;
-        return (struct cover){start, word_order(word), word};
-    }
-    return (struct cover){n, 0, 0};
-}
-
-/* The list for a block about which nothing is known. */
-static enum list list_for(const struct weir_frames *f, size_t n, unsigned order)
-{
-    return bits_any_backed(f, n, order) ? LIST_BACKED : LIST_UNBACKED;
-}
-
-/* Splits the block at n, which is on no list, down to `order`; returns the part kept. */
-static size_t split(struct weir_frames *f, size_t n, unsigned from, unsigned order, enum list list)
-{
+    unsigned from = f->chunk[c].order;
+    bool backed = f->chunk[c].list == LIST_BACKED;
+    large_remove(f, c);
     while (from > order) {
         from--;
-        size_t upper = n + ((size_t)1 << from);
-        if (list == LIST_UNBACKED) {
-            insert(f, upper, from, LIST_UNBACKED);
-        } else if (bits_any_backed(f, n, from)) {
-            insert(f, upper, from, list_for(f, upper, from));
+        size_t upper = c + chunks_of(from);
+        if (backed && !bits_any_touched(f, c, chunks_of(from))) {
+            large_insert(f, c, from);
+            c = upper;
         } else {
-            insert(f, n, from, LIST_UNBACKED);
-            word_store(f, upper, 0);
-            n = upper;
+            large_insert(f, upper, from);
         }
     }
-    return n;
+    return c;
 }
 
-size_t buddy_take(struct weir_frames *f, unsigned order)
+static unsigned large_give(struct weir_frames *f, size_t c, unsigned order)
 {
-    for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
-        uint32_t present = f->present[list] >> order;
-        if (present == 0)
-            continue;
-        unsigned from = order + (unsigned)__builtin_ctz(present);
-        size_t n = word_next(word_load(f, list_head(f, list, from)));
-        unlink(f, n, word_load(f, n));
-        word_store(f, n, 0);
-        return split(f, n, from, order, list);
+    size_t first = f->first >> CHUNK_ORDER, last = (f->end - 1) >> CHUNK_ORDER;
+    for (; order < f->order_max; order++) {
+        size_t buddy = c ^ chunks_of(order);
+        if (buddy < first || buddy > last || f->chunk[buddy].state != CHUNK_FREE || f->chunk[buddy].order != order)
+            break;
+        large_remove(f, buddy);
+        c = c < buddy ? c : buddy;
+    }
+    large_insert(f, c, order);
+    return order;
+}
+
+/* Makes blocks of the chunks [c, end), which were cut off a free block. */
+static void large_put_back(struct weir_frames *f, size_t c, size_t end)
+{
+    while (end > c) {
+        unsigned order = order_down(f, c << CHUNK_ORDER, end << CHUNK_ORDER);
+        end -= chunks_of(order);
+        large_insert(f, end, order);
+    }
+}
+
+size_t buddy_block_of(const struct weir_frames *f, size_t c)
+{
+    for (unsigned order = CHUNK_ORDER; order <= f->order_max; order++) {
+        size_t start = c & ~(chunks_of(order) - 1);
+        if (start < f->first >> CHUNK_ORDER || f->chunk[start].state == CHUNK_PART)
+            return 0;
+        if (f->chunk[start].state == CHUNK_FREE)
+            return f->chunk[start].order >= order ? start : 0;
     }
     return 0;
 }
 
+/* --- chunks of which a part is free --- */
+
+/* Puts a chunk whose free frames changed where it belongs now; returns the order of the block that it became if all of
+ * it is free, else 0. */
+static unsigned settle(struct weir_frames *f, size_t c)
+{
+    struct chunk *chunk = &f->chunk[c];
+    if (chunk->free == 0 || (chunk->free == CHUNK_FRAMES && f->order_max >= CHUNK_ORDER)) {
+        if (chunk->state == CHUNK_PART)
+            unlink(f, c);
+        if (chunk->free == 0)
+            return 0;
+        chunk->free = chunk->free_backed = 0;
+        f->free -= CHUNK_FRAMES;
+        for (unsigned g = 0; g < CHUNK_GROUPS; g++)
+            f->bits[c].free[g] = 0;
+        return large_give(f, c, CHUNK_ORDER);
+    }
+    unsigned order = chunk_largest(chunk);
+    enum list list = chunk->free_backed > 0 ? LIST_BACKED : LIST_UNBACKED;
+    if (chunk->state == CHUNK_PART) {
+        if (chunk->order == order && chunk->list == list)
+            return 0;
+        unlink(f, c);
+    }
+    link(f, c, CHUNK_PART, order, list);
+    return 0;
+}
+
+/* Whether a chunk that got one free block of this order back is where it belongs already: the common case. */
+static bool is_settled(const struct chunk *chunk, unsigned order, bool backed)
+{
+    return chunk->state == CHUNK_PART && order <= chunk->order && backed && chunk->list == LIST_BACKED;
+}
+
+/* --- both --- */
+
+static size_t take(struct weir_frames *f, unsigned *order, bool some)
+{
+    for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
+        unsigned least = some ? 0 : *order;
+        uint32_t present = f->present[list] >> least;
+        if (present == 0)
+            continue;
+        unsigned from = least + (unsigned)__builtin_ctz(present);
+        size_t c = f->chunk[list_head(f, list, from)].next;
+        if (*order >= CHUNK_ORDER)
+            return large_take(f, c, *order) << CHUNK_ORDER;
+        if (from >= CHUNK_ORDER) {
+            c = large_take(f, c, CHUNK_ORDER);
+            chunk_open(f, c);
+        }
+        unsigned at = chunk_take(f, c, order, some);
+        settle(f, c);
+        return (c << CHUNK_ORDER) + at;
+    }
+    return 0;
+}
+
+size_t buddy_take(struct weir_frames *f, unsigned order)
+{
+    return take(f, &order, false);
+}
+
+size_t buddy_take_some(struct weir_frames *f, unsigned *order)
+{
+    return take(f, order, true);
+}
+
 void buddy_carve(struct weir_frames *f, size_t n, size_t count)
 {
-    size_t end = n + count;
-    for (size_t at = n; at < end;) {
-        struct cover block = buddy_cover(f, at);
-        size_t block_end = block.start + ((size_t)1 << block.order);
-        unlink(f, block.start, block.word);
-        word_store(f, block.start, 0);
-        if (block.start < at)
-            buddy_put_back(f, block.start, at - block.start);
-        if (block_end > end)
-            buddy_put_back(f, end, block_end - end);
-        at = block_end;
+    for (size_t end = n + count; n < end;) {
+        size_t c = n >> CHUNK_ORDER;
+        size_t stop = (c + 1) << CHUNK_ORDER;
+        stop = stop < end ? stop : end;
+        if (f->chunk[c].state != CHUNK_PART) {
+            size_t block = buddy_block_of(f, c);
+            size_t block_end = block + chunks_of(f->chunk[block].order);
+            size_t after = (end + CHUNK_FRAMES - 1) >> CHUNK_ORDER;
+            after = after < block_end ? after : block_end;
+            large_remove(f, block);
+            large_put_back(f, block, c);
+            large_put_back(f, after, block_end);
+            /* now that c to after are off the lists, open those that stay free in part */
+            if (n > c << CHUNK_ORDER)
+                chunk_open(f, c);
+            if (end < after << CHUNK_ORDER && !(after - 1 == c && n > c << CHUNK_ORDER))
+                chunk_open(f, after - 1);
+            for (size_t k = c; k < after; k++) {
+                size_t from = k == c ? n : k << CHUNK_ORDER;
+                size_t to = end < (k + 1) << CHUNK_ORDER ? end : (k + 1) << CHUNK_ORDER;
+                if (f->chunk[k].free > 0) {
+                    chunk_carve(f, k, from & (CHUNK_FRAMES - 1), (unsigned)(to - from));
+                    settle(f, k);
+                }
+            }
+            n = after << CHUNK_ORDER;
+            continue;
+        }
+        chunk_carve(f, c, n & (CHUNK_FRAMES - 1), (unsigned)(stop - n));
+        settle(f, c);
+        n = stop;
     }
 }
 
-void buddy_put_back(struct weir_frames *f, size_t n, size_t count)
-{
-    for (size_t end = n + count; end > n;) {
-        unsigned order = order_down(f, n, end);
-        end -= (size_t)1 << order;
-        insert(f, end, order, list_for(f, end, order));
-    }
-}
-
-/* Frees one block; returns the order of the block that it ends up in. */
-static unsigned give_block(struct weir_frames *f, size_t n, unsigned order, enum list list)
-{
-    word_store(f, n, 0);
-    for (; order < f->order_max; order++) {
-        size_t buddy = n ^ (size_t)1 << order;
-        if (!in_span(f, buddy))
-            break;
-        uint64_t word = word_load(f, buddy);
-        if (!word_is_free_of(word, order))
-            break;
-        unlink(f, buddy, word);
-        word_store(f, buddy, 0);
-        if (!(word & WORD_UNBACKED))
-            list = LIST_BACKED;
-        n = n < buddy ? n : buddy;
-    }
-    insert(f, n, order, list);
-    return order;
-}
-
-void buddy_give(struct weir_frames *f, size_t n, size_t count, enum list list)
+unsigned buddy_give(struct weir_frames *f, size_t n, size_t count, bool backed)
 {
     unsigned largest = 0;
     /* from the top down, so that the lowest part is the most recent */
     for (size_t end = n + count; end > n;) {
-        unsigned order = order_down(f, n, end);
+        unsigned order = order_down(f, n, end), merged;
         end -= (size_t)1 << order;
-        unsigned merged = give_block(f, end, order, list);
+        size_t c = end >> CHUNK_ORDER;
+        if (order >= CHUNK_ORDER) {
+            merged = large_give(f, c, order);
+        } else {
+            merged = chunk_give(f, c, end & (CHUNK_FRAMES - 1), order, backed);
+            bool leaves = end == n || (end & (CHUNK_FRAMES - 1)) == 0;
+            if (leaves && !(count == 1 && is_settled(&f->chunk[c], merged, backed))) {
+                unsigned large = settle(f, c);
+                merged = large > merged ? large : merged;
+            }
+        }
         largest = merged > largest ? merged : largest;
     }
-    if (largest < f->stamp_order)
-        return;
-    uint64_t now = f->platform->now(f->platform->context);
-    for (size_t chunk = n >> CHUNK_ORDER; chunk <= (n + count - 1) >> CHUNK_ORDER; chunk++)
-        f->chunk[chunk].freed_at = now;
+    return largest;
 }
 
-void buddy_return(struct weir_frames *f, size_t n, size_t count)
+/* --- ranges of free frames --- */
+
+bool buddy_is_free(const struct weir_frames *f, size_t n)
 {
-    for (size_t end = n + count; end > n;) {
-        unsigned order = order_down(f, n, end);
-        end -= (size_t)1 << order;
-        give_block(f, end, order, list_for(f, end, order));
+    size_t c = n >> CHUNK_ORDER;
+    if (f->chunk[c].state == CHUNK_PART)
+        return f->bits[c].free[n >> 6 & (CHUNK_GROUPS - 1)] >> (n & 63) & 1;
+    return buddy_block_of(f, c) != 0;
+}
+
+/* The first frame in [n, end of its chunk) that is free or not, as asked; the end if there is none. */
+static size_t next_in_chunk(const struct weir_frames *f, size_t n, bool free)
+{
+    const struct frame_bits *bits = &f->bits[n >> CHUNK_ORDER];
+    size_t end = round_down(n, CHUNK_FRAMES) + CHUNK_FRAMES;
+    while (n < end) {
+        uint64_t word = bits->free[n >> 6 & (CHUNK_GROUPS - 1)];
+        word = (free ? word : ~word) >> (n & 63);
+        if (word != 0)
+            return n + (unsigned)__builtin_ctzll(word);
+        n = round_down(n, 64) + 64;
     }
+    return end;
+}
+
+size_t buddy_free_end(const struct weir_frames *f, size_t n, size_t limit)
+{
+    while (n < limit) {
+        size_t c = n >> CHUNK_ORDER;
+        if (f->chunk[c].state == CHUNK_PART) {
+            n = next_in_chunk(f, n, false);
+            if (n >> CHUNK_ORDER == c)
+                break;
+        } else {
+            size_t block = buddy_block_of(f, c);
+            if (block == 0)
+                break;
+            n = (block + chunks_of(f->chunk[block].order)) << CHUNK_ORDER;
+        }
+    }
+    return n < limit ? n : limit;
+}
+
+size_t buddy_free_start(const struct weir_frames *f, size_t n)
+{
+    while (n > f->first && buddy_is_free(f, n - 1)) {
+        size_t c = (n - 1) >> CHUNK_ORDER;
+        if (f->chunk[c].state != CHUNK_PART) {
+            n = buddy_block_of(f, c) << CHUNK_ORDER;
+            continue;
+        }
+        /* down to the last used frame of this group of 64 */
+        uint64_t used = ~f->bits[c].free[(n - 1) >> 6 & (CHUNK_GROUPS - 1)] << (63 - ((n - 1) & 63));
+        if (used != 0)
+            return n - (unsigned)__builtin_clzll(used);
+        n = round_down(n - 1, 64);
+    }
+    return n;
+}
+
+size_t buddy_next_free(const struct weir_frames *f, size_t n, size_t limit)
+{
+    while (n < limit) {
+        size_t c = n >> CHUNK_ORDER;
+        if (f->chunk[c].state == CHUNK_PART) {
+            n = next_in_chunk(f, n, true);
+            if (n >> CHUNK_ORDER == c)
+                break;
+        } else if (buddy_block_of(f, c) != 0) {
+            break;
+        } else {
+            n = (c + 1) << CHUNK_ORDER;
+        }
+    }
+    return n < limit ? n : limit;
 }

@@ -1,30 +1,31 @@
 /*
  * Per-CPU caches of short runs, so that the common case takes no shared lock.
  *
- * A slot has one stack for each length from 1 to CACHE_LENGTH frames, linked through the frame words: a cached run is a
- * run whose head says so. Caching costs one word, and finds the run's words already right when it is taken again.
+ * A slot has a stack of single frames, an array, and one stack for each length from 2 to CACHE_LENGTH frames, linked
+ * through the frame words: a cached run is a run whose head says so. Caching costs one word, and finds the words of the
+ * run's bodies already right when it is taken again.
  *
- *     run (head: KIND_RUN) -- free: compare-and-swap --> cached (KIND_CACHED) -- alloc --> run or slab
- *                                                          |  flush, refill
- *                                                          v  ^
- *                                                       free blocks
+ *     run or slab -- free --> cached -- alloc --> run or slab
+ *                             |  ^
+ *                       drain v  | refill (single frames only)
+ *                             free
  *
  * The slot's number is a hint: two CPUs may use one slot, therefore its lock; who finds it taken goes without. A run of
  * a power of two is only cached if naturally aligned, so that it serves as a slab too.
  *
- *     (1)  cached(slot) = sum over lengths of depth * length <= CACHE_FRAMES
- *     (2)  cached frames are backed and dirty in the bitmaps; that they are known-zero is in their word
+ *     (1)  cached(slot) = singles + sum over lengths of depth * length <= CACHE_FRAMES
+ *     (2)  cached frames are backed and dirty in the bitmaps; that they are known-zero stands with them in the cache
+ *     (3)  a cached single frame has no word, and is neither single nor free in its chunk's bitmaps
  */
 #include "src/frame/bitmaps.h"
 
 /*
  *  constant        value  why
  *  CACHE_FRAMES      256  1 MiB: what one CPU may withhold from the others and from the host
- *  CACHE_DEPTH        64  most runs of one length
- *  CACHE_BATCH        32  single frames moved under one lock
+ *  CACHE_SINGLES      64  in table.h; they are half full after a refill or a drain: either may follow
+ *  CACHE_BATCH        32  single frames, or runs of one length, moved under one lock
  */
 #define CACHE_FRAMES 256
-#define CACHE_DEPTH  64
 #define CACHE_BATCH  32
 
 static void add(_Atomic(uint64_t) *counter)
@@ -33,14 +34,14 @@ static void add(_Atomic(uint64_t) *counter)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
-static void set_cached(struct slot *slot, uint32_t cached)
-{
-    atomic_store_explicit(&slot->cached, cached, memory_order_relaxed);
-}
-
 static uint32_t cached_in(const struct slot *slot)
 {
     return atomic_load_explicit(&slot->cached, memory_order_relaxed);
+}
+
+static void count_cached(struct slot *slot, int frames)
+{
+    atomic_store_explicit(&slot->cached, cached_in(slot) + (uint32_t)frames, memory_order_relaxed);
 }
 
 /* The slot of this CPU, locked; null if there is none or somebody else uses it. */
@@ -53,46 +54,56 @@ static struct slot *enter(struct weir_frames *f)
     return lock_try(&slot->lock) ? slot : NULL;
 }
 
-static void push(struct weir_frames *f, struct slot *slot, size_t n, size_t count)
+/* Moves free frames into the slot. Both locks are held from here on, down to cache_take. */
+static void refill(struct weir_frames *f, struct slot *slot)
 {
-    slot->top[count - 1] = (uint32_t)n;
-    slot->depth[count - 1]++;
-    set_cached(slot, cached_in(slot) + (uint32_t)count);
-    (void)f;
+    while (slot->singles < CACHE_BATCH) {
+        unsigned order = log2_floor(CACHE_BATCH - slot->singles);
+        size_t n = buddy_take_some(f, &order);
+        if (n == 0)
+            break;
+        bool zero = run_claim(f, n, (size_t)1 << order);
+        /* the lowest on top */
+        for (size_t at = n + ((size_t)1 << order); at-- > n;)
+            slot->single[slot->singles++] = (uint32_t)(at * 2 + zero);
+        count_cached(slot, 1 << order);
+    }
+}
+
+/* Gives the single frames cached longest ago back. */
+static void drain_singles(struct weir_frames *f, struct slot *slot, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(&f->bits[slot->single[i] / 2 >> CHUNK_ORDER], 1);
+    for (uint32_t i = 0, run; i < count; i += run) {
+        /* frames freed one after another are often neighbours: they go as one */
+        for (run = 1; i + run < count && slot->single[i + run] == slot->single[i] + 2 * run; run++)
+            ;
+        run_release(f, slot->single[i] / 2, run, slot->single[i] & 1);
+    }
+    slot->singles -= count;
+    __builtin_memmove(slot->single, slot->single + count, slot->singles * sizeof(slot->single[0]));
+    count_cached(slot, -(int)count);
 }
 
 static size_t pop(struct weir_frames *f, struct slot *slot, size_t count, bool *zero)
 {
-    size_t n = slot->top[count - 1];
+    size_t n = slot->top[count];
     uint64_t word = word_load(f, n);
     *zero = word_cached_zero(word);
-    slot->top[count - 1] = (uint32_t)word_cached_next(word);
-    slot->depth[count - 1]--;
-    set_cached(slot, cached_in(slot) - (uint32_t)count);
+    slot->top[count] = (uint32_t)word_cached_next(word);
+    slot->depth[count]--;
+    count_cached(slot, -(int)count);
     return n;
 }
 
-/* Moves single frames from the free blocks into the slot, whose lock is held. */
-static void refill(struct weir_frames *f, struct slot *slot)
-{
-    frames_lock(f);
-    for (int i = 0; i < CACHE_BATCH; i++) {
-        size_t n = buddy_take(f, 0);
-        if (n == 0)
-            break;
-        bool zero = run_claim(f, n, 1);
-        word_store(f, n, word_cached(0, 1, zero, slot->top[0]));
-        push(f, slot, n, 1);
-    }
-    frames_unlock(f);
-}
-
-/* Gives up to `runs` runs of one length back, both locks held. */
+/* Gives up to `runs` runs of one length back. */
 static void drain(struct weir_frames *f, struct slot *slot, size_t count, unsigned runs)
 {
-    for (; runs > 0 && slot->depth[count - 1] > 0; runs--) {
+    for (; runs > 0 && slot->depth[count] > 0; runs--) {
         bool zero;
         size_t n = pop(f, slot, count, &zero);
+        run_unmark(f, n, count);
         run_release(f, n, count, zero);
     }
 }
@@ -103,37 +114,58 @@ size_t cache_take(struct weir_frames *f, size_t count, bool *zero)
     if (slot == NULL)
         return 0;
     size_t n = 0;
-    if (slot->depth[count - 1] == 0 && count == 1)
-        refill(f, slot);
-    if (slot->depth[count - 1] > 0) {
-        n = pop(f, slot, count, zero);
-        add(&slot->allocs);
+    if (count > 1) {
+        n = slot->depth[count] > 0 ? pop(f, slot, count, zero) : 0;
+    } else {
+        if (slot->singles == 0) {
+            frames_lock(f);
+            refill(f, slot);
+            frames_unlock(f);
+        }
+        if (slot->singles > 0) {
+            uint32_t entry = slot->single[--slot->singles];
+            *zero = entry & 1;
+            n = entry / 2;
+            count_cached(slot, -1);
+        }
     }
+    if (n != 0)
+        add(&slot->allocs);
     lock_drop(&slot->lock);
     return n;
 }
 
-bool cache_give(struct weir_frames *f, size_t n, size_t count, uint64_t word, bool zero, bool *lost)
+bool cache_give(struct weir_frames *f, size_t n, size_t count, bool zero)
 {
     if (is_power_of_two(count) && (n & (count - 1)) != 0)
         return false;
     struct slot *slot = enter(f);
     if (slot == NULL)
         return false;
-    uint64_t cached = word_cached(word_order(word), count, zero, slot->top[count - 1]);
-    *lost = !atomic_compare_exchange_strong_explicit(&f->word[n], &word, cached, memory_order_relaxed,
-                                                     memory_order_relaxed);
-    if (!*lost) {
-        push(f, slot, n, count);
-        add(&slot->frees);
-        if (slot->depth[count - 1] > CACHE_DEPTH || cached_in(slot) > CACHE_FRAMES) {
+    if (count > 1) {
+        word_store(f, n, word_cached(order_up(f, n, n + count), count, zero, slot->top[count]));
+        slot->top[count] = (uint32_t)n;
+        slot->depth[count]++;
+    } else {
+        if (slot->singles == CACHE_SINGLES) {
             frames_lock(f);
-            drain(f, slot, count, CACHE_BATCH);
+            drain_singles(f, slot, CACHE_BATCH);
             frames_unlock(f);
         }
+        slot->single[slot->singles++] = (uint32_t)(n * 2 + zero);
+    }
+    count_cached(slot, (int)count);
+    add(&slot->frees);
+    if (cached_in(slot) > CACHE_FRAMES) {
+        frames_lock(f);
+        if (count > 1)
+            drain(f, slot, count, CACHE_BATCH);
+        else
+            drain_singles(f, slot, slot->singles);
+        frames_unlock(f);
     }
     lock_drop(&slot->lock);
-    return !*lost;
+    return true;
 }
 
 bool cache_flush(struct weir_frames *f)
@@ -146,7 +178,8 @@ bool cache_flush(struct weir_frames *f)
         lock_take(&slot->lock, f->platform);
         frames_lock(f);
         any = any || cached_in(slot) > 0;
-        for (size_t count = 1; count <= CACHE_LENGTH; count++)
+        drain_singles(f, slot, slot->singles);
+        for (size_t count = 2; count <= CACHE_LENGTH; count++)
             drain(f, slot, count, CACHE_FRAMES);
         frames_unlock(f);
         lock_drop(&slot->lock);

@@ -1,29 +1,135 @@
-/* Tests the invariants of word.h, table.h, run.c and cache.c. */
+/* Tests the invariants of word.h, table.h, chunk.h, run.c and cache.c. */
 #include "src/frame/bitmaps.h"
+#include "src/frame/chunk.h"
 #include "src/frame/walk.h"
 
 /* What the frames add up to. */
 struct sums {
     size_t managed, free, free_backed, backed, isolated, ballooned, balloon_backed, cached;
-    size_t blocks[WEIR_ORDERS];
+    size_t blocks[WEIR_ORDERS], listed;
 };
 
+static bool is_free_block(const struct weir_frames *f, size_t n, unsigned order)
+{
+    for (size_t at = n; at < n + ((size_t)1 << order); at++) {
+        if (!buddy_is_free(f, at))
+            return false;
+    }
+    return true;
+}
+
+static const char *check_part(const struct weir_frames *f, size_t c)
+{
+    const struct chunk *chunk = &f->chunk[c];
+    unsigned count[CHUNK_ORDER] = {0}, free = 0, free_backed = 0;
+    for (unsigned g = 0; g < CHUNK_GROUPS; g++) {
+        free += count_ones(f->bits[c].free[g]);
+        free_backed += count_ones(f->bits[c].free[g] & f->bits[c].backed[g]);
+    }
+    for (size_t n = c << CHUNK_ORDER; n < (c + 1) << CHUNK_ORDER;) {
+        unsigned order = 0;
+        if (!buddy_is_free(f, n)) {
+            n++;
+            continue;
+        }
+        while (order < part_order_max(f) && (n & ((size_t)1 << order)) == 0 && is_free_block(f, n, order + 1))
+            order++;
+        count[order]++;
+        n += (size_t)1 << order;
+    }
+    for (unsigned order = 0; order < CHUNK_ORDER; order++) {
+        if (count[order] != chunk->count[order])
+            return "a chunk's count of free blocks is wrong";
+    }
+    if (free == 0 || (free == CHUNK_FRAMES && f->order_max >= CHUNK_ORDER))
+        return "a chunk is said to be free in part, and is not";
+    if (free != chunk->free || free_backed != chunk->free_backed)
+        return "a chunk's count of free frames is wrong";
+    if (chunk->order != chunk_largest(chunk))
+        return "a chunk is on the list of the wrong order";
+    return chunk->list == (free_backed > 0 ? LIST_BACKED : LIST_UNBACKED)
+               ? NULL
+               : "a chunk is on the wrong list for its backing";
+}
+
+static const char *check_large(const struct weir_frames *f, size_t c)
+{
+    const struct chunk *chunk = &f->chunk[c];
+    if (chunk->order < CHUNK_ORDER || chunk->order > f->order_max)
+        return "a free block has an impossible order";
+    size_t length = (size_t)1 << (chunk->order - CHUNK_ORDER), buddy = c ^ length;
+    if ((c & (length - 1)) != 0 || c << CHUNK_ORDER < f->first || (c + length) << CHUNK_ORDER > f->end)
+        return "a free block is misaligned or leaves the span";
+    for (size_t k = c + 1; k < c + length; k++) {
+        if (f->chunk[k].state != CHUNK_NONE)
+            return "free blocks overlap";
+    }
+    if (chunk->order < f->order_max && buddy >= f->first >> CHUNK_ORDER && buddy <= (f->end - 1) >> CHUNK_ORDER &&
+        f->chunk[buddy].state == CHUNK_FREE && f->chunk[buddy].order == chunk->order)
+        return "two free buddies were not merged";
+    return chunk->list == (bits_any_touched(f, c, length) ? LIST_BACKED : LIST_UNBACKED)
+               ? NULL
+               : "a free block is on the wrong list for its backing";
+}
+
+static const char *check_chunks(const struct weir_frames *f, struct sums *sums)
+{
+    const char *what = NULL;
+    for (size_t c = f->first >> CHUNK_ORDER; what == NULL && c <= (f->end - 1) >> CHUNK_ORDER; c++) {
+        const struct chunk *chunk = &f->chunk[c];
+        if (chunk->state == CHUNK_PART) {
+            what = check_part(f, c);
+        } else {
+            uint64_t rest = chunk->free | chunk->free_backed;
+            for (unsigned g = 0; g < CHUNK_GROUPS; g++)
+                rest |= f->bits[c].free[g];
+            for (unsigned order = 0; order < CHUNK_ORDER; order++)
+                rest |= chunk->count[order];
+            if (rest != 0)
+                what = "a chunk that is not free in part has free frames";
+        }
+        if (what == NULL && chunk->state == CHUNK_FREE)
+            what = check_large(f, c);
+        for (unsigned order = 0; order < CHUNK_ORDER; order++)
+            sums->blocks[order] += chunk->count[order];
+        if (chunk->state == CHUNK_FREE)
+            sums->blocks[chunk->order < WEIR_ORDERS ? chunk->order : 0]++;
+        sums->listed += chunk->state != CHUNK_NONE;
+    }
+    return what;
+}
+
+static const char *check_lists(const struct weir_frames *f, struct sums *sums)
+{
+    size_t first = f->first >> CHUNK_ORDER, last = (f->end - 1) >> CHUNK_ORDER;
+    for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
+        for (unsigned order = 0; order < WEIR_ORDERS; order++) {
+            size_t head = list_head(f, list, order), previous = head;
+            for (size_t c = f->chunk[head].next; c != head; c = f->chunk[c].next) {
+                const struct chunk *chunk = &f->chunk[c];
+                if (c < first || c > last)
+                    return "a list leads out of the table";
+                if (chunk->state != (order < CHUNK_ORDER ? CHUNK_PART : CHUNK_FREE) || chunk->order != order ||
+                    chunk->list != list)
+                    return "a list holds something else than free blocks of its order";
+                if (chunk->previous != previous || sums->listed-- == 0)
+                    return "a list is not linked back, or a circle";
+                previous = c;
+            }
+            if ((f->present[list] >> order & 1) != (f->chunk[head].next != head) || f->chunk[head].previous != previous)
+                return "the map of lists that are not empty is wrong";
+        }
+    }
+    return sums->listed == 0 ? NULL : "a free block is on no list";
+}
+
+/* Free frames have no words and are no runs. */
 static const char *check_free(const struct weir_frames *f, const struct walk *walk)
 {
-    unsigned order = word_order(walk->word);
-    size_t next = word_next(walk->word), previous = word_previous(walk->word);
-    if (order > f->order_max || (walk->n & (walk->count - 1)) != 0)
-        return "a free block is misaligned or too large";
-    if (next - (f->first - LIST_HEADS) >= f->map.count + LIST_HEADS ||
-        previous - (f->first - LIST_HEADS) >= f->map.count + LIST_HEADS)
-        return "a link leads out of the table";
-    if (word_previous(word_load(f, next)) != walk->n || word_next(word_load(f, previous)) != walk->n)
-        return "a free block's neighbours in the list do not know it";
-    size_t buddy = walk->n ^ walk->count;
-    if (order < f->order_max && in_span(f, buddy) && word_is_free_of(word_load(f, buddy), order))
-        return "two free buddies were not merged";
-    if (bits_any_backed(f, walk->n, order) != !(walk->word & WORD_UNBACKED))
-        return "a free block is on the wrong list for its backing";
+    for (size_t n = walk->n; n < walk->n + walk->count; n++) {
+        if (word_load(f, n) != 0 || run_is_single(f, n))
+            return "a frame is free and in use";
+    }
     return NULL;
 }
 
@@ -31,11 +137,13 @@ static const char *check_free(const struct weir_frames *f, const struct walk *wa
 static const char *check_bodies(const struct weir_frames *f, const struct walk *walk)
 {
     size_t end = walk->n + walk->count;
+    if (walk->word == 0)
+        return NULL; /* a single frame */
     if (word_order(walk->word) != order_up(f, walk->n, end))
         return "the head of a run has the wrong order";
     for (size_t n = walk->n; n < end;) {
         unsigned order = order_up(f, n, end);
-        if (n != walk->n && word_load(f, n) != word_allocated(order, KIND_BODY, n - walk->n))
+        if (n != walk->n && word_load(f, n) != word_block(order, KIND_BODY, n - walk->n))
             return "a body of a run does not lead to its head";
         n += (size_t)1 << order;
     }
@@ -49,7 +157,7 @@ static const char *check_inside(const struct weir_frames *f, const struct walk *
     for (size_t n = walk->n; n < end;) {
         size_t block = (size_t)1 << order_up(f, n, end);
         for (size_t at = n + 1; at < n + block; at++) {
-            if (word_load(f, at) != 0)
+            if (word_load(f, at) != 0 || run_is_single(f, at))
                 return "a word inside a block is not zero";
         }
         n += block;
@@ -62,18 +170,17 @@ static const char *check_bits(const struct weir_frames *f, const struct walk *wa
     bool out = walk->kind == WEIR_FRAME_RUN || walk->kind == WEIR_FRAME_SLAB || walk->kind == WEIR_FRAME_METADATA ||
                walk->kind == WEIR_FRAME_CACHED;
     for (size_t n = walk->n; n < walk->n + walk->count; n++) {
-        const struct frame_bits *bits = &f->bits[n >> 6];
+        const struct frame_bits *bits = &f->bits[n >> CHUNK_ORDER];
+        size_t g = n >> 6 & (CHUNK_GROUPS - 1);
         uint64_t mask = ones(n & 63, 1);
-        if (out && !(bits->backed & bits->dirty & mask))
+        if (out && !(bits->backed[g] & bits->dirty[g] & mask))
             return "a frame in use is not backed and dirty";
-        if (bits->reported & bits->backed & mask)
+        if (bits->reported[g] & bits->backed[g] & mask)
             return "a frame is reported and backed";
-        if (bits->backed & mask && !bits_touched(f, n >> CHUNK_ORDER))
+        if (bits->backed[g] & mask && !bits_touched(f, n >> CHUNK_ORDER))
             return "a backed frame lies in an untouched chunk";
-        size_t managed = f->chunk[n >> CHUNK_ORDER].managed;
-        bool added = managed == CHUNK_FRAMES || (managed != 0 && (bits->managed & mask));
-        if (added != (walk->kind != WEIR_FRAME_HOLE))
-            return added ? "a frame that was added is covered by nothing" : "a frame is covered but was never added";
+        if (bits_any_managed(f, n, 1) != (walk->kind != WEIR_FRAME_HOLE))
+            return "a frame that was added is covered by nothing, or one that was not is covered";
     }
     return NULL;
 }
@@ -95,7 +202,6 @@ static const char *check_pieces(const struct weir_frames *f, struct sums *sums)
             what = check_free(f, &walk);
             sums->free += walk.count;
             sums->free_backed += backed;
-            sums->blocks[word_order(walk.word)]++;
             break;
         case WEIR_FRAME_SLAB:
             if ((uintptr_t)word_slab(walk.word) % 16 != 0)
@@ -128,35 +234,20 @@ static const char *check_pieces(const struct weir_frames *f, struct sums *sums)
     return what;
 }
 
-static const char *check_lists(const struct weir_frames *f)
-{
-    for (unsigned order = 0; order < WEIR_ORDERS; order++) {
-        size_t found = 0;
-        for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
-            size_t head = list_head(f, list, order), before = found;
-            for (size_t n = word_next(word_load(f, head)); n != head; n = word_next(word_load(f, n))) {
-                if (!in_span(f, n) || !word_is_free_of(word_load(f, n), order) || found++ > f->blocks[order])
-                    return "a list holds something else than free blocks of its order";
-                if (!(word_load(f, n) & WORD_UNBACKED) != (list == LIST_BACKED))
-                    return "a free block does not know its list";
-            }
-            if ((f->present[list] >> order & 1) != (found > before))
-                return "the map of lists that are not empty is wrong";
-        }
-        if (found != f->blocks[order])
-            return "the number of free blocks of an order is wrong";
-    }
-    return NULL;
-}
-
 static const char *check_slots(const struct weir_frames *f)
 {
     for (unsigned i = 0; i < f->slot_count; i++) {
         const struct slot *slot = &f->slots[i];
         size_t cached = 0;
-        for (size_t count = 1; count <= CACHE_LENGTH; count++) {
-            size_t n = slot->top[count - 1];
-            for (unsigned depth = slot->depth[count - 1]; depth > 0; depth--) {
+        for (uint32_t k = 0; k < slot->singles; k++) {
+            size_t n = slot->single[k] / 2;
+            if (!in_span(f, n) || word_load(f, n) != 0 || run_is_single(f, n) || buddy_is_free(f, n))
+                return "a cached frame is in use or free";
+            cached++;
+        }
+        for (size_t count = 2; count <= CACHE_LENGTH; count++) {
+            size_t n = slot->top[count];
+            for (unsigned depth = slot->depth[count]; depth > 0; depth--) {
                 if (!in_span(f, n) || word_kind(word_load(f, n)) != KIND_CACHED ||
                     word_cached_length(word_load(f, n)) != count)
                     return "a cache holds something else than cached runs of its length";
@@ -164,7 +255,7 @@ static const char *check_slots(const struct weir_frames *f)
             }
             if (n != 0)
                 return "a cache is longer than its depth";
-            cached += slot->depth[count - 1] * count;
+            cached += slot->depth[count] * count;
         }
         if (cached != atomic_load_explicit(&slot->cached, memory_order_relaxed))
             return "the number of frames in a cache is wrong";
@@ -176,7 +267,7 @@ static const char *check_sums(const struct weir_frames *f, const struct sums *su
 {
     for (unsigned order = 0; order < WEIR_ORDERS; order++) {
         if (sums->blocks[order] != f->blocks[order])
-            return "a free block is on no list";
+            return "the count of free blocks of an order is wrong";
     }
     if (sums->managed != f->managed)
         return "the count of managed frames is wrong";
@@ -200,7 +291,9 @@ enum weir_status weir_frames_check(struct weir_frames *f, const char **what)
     struct sums sums = {0};
     cache_lock_all(f);
     frames_lock(f);
-    const char *broken = check_lists(f);
+    const char *broken = check_chunks(f, &sums);
+    if (broken == NULL)
+        broken = check_lists(f, &sums);
     if (broken == NULL)
         broken = check_pieces(f, &sums);
     if (broken == NULL)

@@ -9,6 +9,7 @@
  * or ballooned is marked in the frame words like a run, so that any part of it can come back.
  */
 #include "src/frame/bitmaps.h"
+#include "src/frame/chunk.h"
 
 /* A harvest under way. */
 struct harvest {
@@ -62,20 +63,30 @@ static void harvest_chunks(struct weir_frames *f, struct harvest *harvest, size_
     }
 }
 
-/* Takes from the backed blocks of at least 2^least frames. */
+/* Takes the blocks of at least 2^least frames within a chunk; `backed`: those that the host backs in part. */
+static void harvest_part(struct weir_frames *f, struct harvest *harvest, size_t c, unsigned least, bool backed)
+{
+    for (unsigned order = CHUNK_ORDER; order-- > least && !is_full(harvest);) {
+        int at;
+        while (f->chunk[c].count[order] > 0 && !is_full(harvest) && (at = chunk_find(f, c, order, backed)) >= 0)
+            harvest_range(f, harvest, (c << CHUNK_ORDER) + (unsigned)at, (size_t)1 << order);
+    }
+}
+
+/* Takes from the backed blocks of at least 2^least frames, those that have been on their list for longest first. */
 static void harvest_backed(struct weir_frames *f, struct harvest *harvest, unsigned least)
 {
     for (unsigned order = f->order_max + 1; order-- > least && !is_full(harvest);) {
         size_t head = list_head(f, LIST_BACKED, order);
-        size_t n = word_previous(word_load(f, head));
-        while (n != head && !is_full(harvest)) {
-            /* what is left of the block goes to lists of lower orders: the neighbour in this one stays */
-            size_t previous = word_previous(word_load(f, n));
+        size_t c = f->chunk[head].previous;
+        while (c != head && !is_full(harvest)) {
+            /* what is left of c goes to other lists, or to the front of this one: its neighbour stays */
+            size_t previous = f->chunk[c].previous;
             if (order >= CHUNK_ORDER)
-                harvest_chunks(f, harvest, n, order);
-            else if (is_cold(f, harvest, n >> CHUNK_ORDER))
-                harvest_range(f, harvest, n, (size_t)1 << order);
-            n = previous;
+                harvest_chunks(f, harvest, c << CHUNK_ORDER, order);
+            else if (is_cold(f, harvest, c))
+                harvest_part(f, harvest, c, least, true);
+            c = previous;
         }
     }
 }
@@ -84,9 +95,13 @@ static void harvest_unbacked(struct weir_frames *f, struct harvest *harvest)
 {
     for (unsigned order = f->order_max + 1; order-- > 0 && !is_full(harvest);) {
         size_t head = list_head(f, LIST_UNBACKED, order);
-        size_t n;
-        while ((n = word_previous(word_load(f, head))) != head && !is_full(harvest))
-            harvest_range(f, harvest, n, (size_t)1 << order);
+        size_t c;
+        while ((c = f->chunk[head].previous) != head && !is_full(harvest)) {
+            if (order >= CHUNK_ORDER)
+                harvest_range(f, harvest, c << CHUNK_ORDER, (size_t)1 << order);
+            else
+                harvest_part(f, harvest, c, 0, false);
+        }
     }
 }
 
@@ -136,7 +151,7 @@ static enum weir_status give_back(struct weir_frames *f, size_t n, size_t count,
         f->ballooned -= count;
         f->balloon_backed -= backed;
     }
-    buddy_return(f, n, count);
+    buddy_give(f, n, count, false);
     return WEIR_OK;
 }
 
@@ -175,23 +190,23 @@ size_t weir_frames_ballooned(const struct weir_frames *frames, size_t limit, str
     size_t found = 0, total = 0;
     frames_lock(f);
     for (size_t n = f->balloon_top; n > f->first && found < max && total < limit && f->ballooned > total;) {
-        struct cover block = buddy_cover(f, n - 1);
-        size_t head = block.start;
-        if (word_kind(block.word) == KIND_BODY) {
-            head -= word_value(block.word);
-            block.word = word_load(f, head);
+        if (buddy_is_free(f, n - 1)) {
+            n = buddy_free_start(f, n);
+            continue;
         }
-        if (word_kind(block.word) == KIND_BALLOONED) {
-            size_t length = word_value(block.word) < limit - total ? word_value(block.word) : limit - total;
-            ranges[found++] = (struct weir_range){address_of(f, head + word_value(block.word) - length), length};
+        struct cover head = run_head(f, n - 1);
+        if (word_kind(head.word) == KIND_BALLOONED) {
+            size_t length = word_value(head.word) < limit - total ? word_value(head.word) : limit - total;
+            ranges[found++] = (struct weir_range){address_of(f, head.start + word_value(head.word) - length), length};
             if (total == 0)
                 f->balloon_top = n;
             total += length;
-            n = head;
-        } else if (block.word == 0 && f->chunk[(n - 1) >> CHUNK_ORDER].managed == 0) {
+            n = head.start;
+        } else if (head.word == 0 && f->added[(n - 1) >> CHUNK_ORDER] == 0) {
             n = round_down(n - 1, CHUNK_FRAMES);
         } else {
-            n = head;
+            /* a hole, a slab's frame or a cached one: one step; else over the whole run */
+            n = head.start < n ? head.start : n - 1;
         }
     }
     if (found == 0)

@@ -2,19 +2,74 @@
  * Runs: any number of frames, allocated and freed frame-exactly.
  *
  * A run of n frames comes from the smallest sufficient block, whose tail goes back at once; if no block suffices, from
- * a span of adjacent free blocks. Its words: a head and a body for each further block that covers it (see word.h), so
- * that any pointer into it finds its head, and any part of it can be freed.
+ * adjacent free blocks. Its words: a head and a body for each further block that covers it (see word.h), so that any
+ * pointer into it finds its head, and any part of it can be freed. A run of one frame is one bit.
  *
- *     (1)  the blocks of a run are those that order_down cuts it into: the words follow from start and length alone
- *     (2)  length(head) = sum of the blocks' lengths;  body at n: n - value(n) is the head
+ *     (1)  the blocks of a run are those that order_up cuts it into: the words follow from start and length alone
+ *     (2)  head: the value is the run's length;  body at n: n - value is the head
+ *     (3)  whoever changes the head (or clears the bit) first has the run: of two who free it at a time, one loses
  */
 #include "src/frame/bitmaps.h"
+#include "src/frame/walk.h"
+
+static _Atomic(uint64_t) *single_group(const struct weir_frames *f, size_t n)
+{
+    return &f->bits[n >> CHUNK_ORDER].single[n >> 6 & (CHUNK_GROUPS - 1)];
+}
+
+bool run_is_single(const struct weir_frames *f, size_t n)
+{
+    return atomic_load_explicit(single_group(f, n), memory_order_relaxed) >> (n & 63) & 1;
+}
+
+bool run_set_single(struct weir_frames *f, size_t n, bool single)
+{
+    uint64_t mask = ones(n & 63, 1);
+    uint64_t old = single ? atomic_fetch_or_explicit(single_group(f, n), mask, memory_order_relaxed)
+                          : atomic_fetch_and_explicit(single_group(f, n), ~mask, memory_order_relaxed);
+    return old & mask;
+}
+
+struct cover run_cover(const struct weir_frames *f, size_t n)
+{
+    uint64_t word = word_load(f, n);
+    if (word & WORD_SLAB)
+        return (struct cover){n, word};
+    if (word == 0 && run_is_single(f, n))
+        return (struct cover){n, word_block(0, KIND_RUN, 1)};
+    for (unsigned order = 0; order <= f->order_max; order++) {
+        size_t start = n & ~(((size_t)1 << order) - 1);
+        if (!in_span(f, start))
+            break;
+        word = word_load(f, start);
+        if (word == 0)
+            continue;
+        if (word & WORD_SLAB || word_order(word) < order)
+            break;
+        return (struct cover){start, word};
+    }
+    return (struct cover){n, 0};
+}
+
+struct cover run_head(const struct weir_frames *f, size_t n)
+{
+    struct cover block = run_cover(f, n);
+    if (word_kind(block.word) == KIND_BODY) {
+        block.start -= word_value(block.word);
+        block.word = in_span(f, block.start) ? word_load(f, block.start) : 0;
+    }
+    return block;
+}
 
 void run_mark(struct weir_frames *f, size_t n, size_t count, enum block_kind kind)
 {
+    if (count == 1 && kind == KIND_RUN) {
+        run_set_single(f, n, true);
+        return;
+    }
     for (size_t at = n, end = n + count; at < end;) {
         unsigned order = order_up(f, at, end);
-        word_store(f, at, at == n ? word_allocated(order, kind, count) : word_allocated(order, KIND_BODY, at - n));
+        word_store(f, at, at == n ? word_block(order, kind, count) : word_block(order, KIND_BODY, at - n));
         at += (size_t)1 << order;
     }
 }
@@ -47,7 +102,11 @@ void run_release(struct weir_frames *f, size_t n, size_t count, bool zero)
     if (zero)
         bits_set_zero(f, n, count);
     f->free_backed += count;
-    buddy_give(f, n, count, LIST_BACKED);
+    if (buddy_give(f, n, count, true) < f->stamp_order)
+        return;
+    uint64_t now = f->platform->now(f->platform->context);
+    for (size_t chunk = n >> CHUNK_ORDER; chunk <= (n + count - 1) >> CHUNK_ORDER; chunk++)
+        f->chunk[chunk].freed_at = now;
 }
 
 /* Takes a run out of the free blocks, lock held; 0 if there is none. */
@@ -59,7 +118,7 @@ static size_t take(struct weir_frames *f, const struct want *want, bool anywhere
     size_t n = 0;
     if (anywhere && order <= f->order_max && (n = buddy_take(f, order)) != 0) {
         if (want->count < (size_t)1 << order)
-            buddy_put_back(f, n + want->count, ((size_t)1 << order) - want->count);
+            buddy_give(f, n + want->count, ((size_t)1 << order) - want->count, false);
         return n;
     }
     n = search_space(f, want);
@@ -108,7 +167,10 @@ uintptr_t weir_frames_alloc(struct weir_frames *f, size_t count, size_t align, u
         bool known = false;
         size_t n = cache_take(f, count, &known);
         if (n != 0) {
-            word_store(f, n, word_allocated(order_up(f, n, n + count), KIND_RUN, count));
+            if (count == 1)
+                run_set_single(f, n, true);
+            else
+                word_store(f, n, word_block(order_up(f, n, n + count), KIND_RUN, count));
             if (zero != NULL)
                 *zero = known;
             return address_of(f, n);
@@ -144,39 +206,50 @@ uintptr_t weir_frames_alloc_within(struct weir_frames *f, size_t count, size_t a
     return alloc(f, &want, false, flags, zero);
 }
 
-/* What freeing a frame with this word would be. */
-static enum weir_status verdict(uint64_t word)
+enum weir_status run_verdict(const struct weir_frames *f, size_t n)
 {
-    if (word_is_free(word))
-        return WEIR_DOUBLE_FREE;
-    enum block_kind kind = word_kind(word);
-    return kind == KIND_CACHED || kind == KIND_ISOLATED ? WEIR_DOUBLE_FREE : WEIR_NOT_ALLOCATED;
+    enum weir_frame_kind kind = frame_kind(f, n);
+    bool was_freed = kind == WEIR_FRAME_FREE || kind == WEIR_FRAME_CACHED || kind == WEIR_FRAME_ISOLATED;
+    return was_freed ? WEIR_DOUBLE_FREE : WEIR_NOT_ALLOCATED;
+}
+
+/* Takes the head from whoever else might free the run; false if somebody else was faster. */
+static bool seize(struct weir_frames *f, size_t head, uint64_t word)
+{
+    if (word == word_block(0, KIND_RUN, 1) && word_load(f, head) == 0)
+        return run_set_single(f, head, false);
+    return atomic_compare_exchange_strong_explicit(&f->word[head], &word, 0, memory_order_relaxed,
+                                                   memory_order_relaxed);
 }
 
 enum weir_status run_detach(struct weir_frames *f, size_t n, size_t count, enum block_kind kind)
 {
-    struct cover block = buddy_cover(f, n);
-    size_t head = block.start;
-    if (word_kind(block.word) == KIND_BODY) {
-        head -= word_value(block.word);
-        block.word = word_load(f, head);
-    }
-    enum block_kind found = word_kind(block.word);
+    struct cover head = run_head(f, n);
+    enum block_kind found = word_kind(head.word);
     if (found != kind && !(kind == KIND_RUN && found == KIND_METADATA))
-        return verdict(block.word);
-    size_t end = head + word_value(block.word);
+        return run_verdict(f, n);
+    size_t start = head.start, end = start + word_value(head.word);
     if (count > end - n)
         return WEIR_WRONG_SIZE;
-    /* a per-CPU cache may take the run without the lock: whoever changes the head first has it */
-    if (!atomic_compare_exchange_strong_explicit(&f->word[head], &block.word, 0, memory_order_relaxed,
-                                                 memory_order_relaxed))
+    if (!seize(f, start, head.word))
         return WEIR_DOUBLE_FREE;
-    run_unmark(f, head, end - head);
-    if (head < n)
-        run_mark(f, head, n - head, found);
+    run_unmark(f, start, end - start);
+    if (start < n)
+        run_mark(f, start, n - start, found);
     if (n + count < end)
         run_mark(f, n + count, end - (n + count), found);
     return WEIR_OK;
+}
+
+/* Takes a whole short run from its user, but for the words of its bodies. False: it is none. */
+static bool seize_short(struct weir_frames *f, size_t n, size_t count)
+{
+    if (count == 1)
+        return run_set_single(f, n, false);
+    if (count > CACHE_LENGTH)
+        return false;
+    uint64_t word = word_load(f, n);
+    return word_kind(word) == KIND_RUN && word_value(word) == count && seize(f, n, word);
 }
 
 static enum weir_status free_run(struct weir_frames *f, uintptr_t start, size_t count, bool zero, const char *operation)
@@ -185,15 +258,14 @@ static enum weir_status free_run(struct weir_frames *f, uintptr_t start, size_t 
     if (unlikely(status != WEIR_OK))
         return frames_misuse(f, status, operation, start, count);
     size_t n = number_of(f, start);
-    uint64_t word = word_load(f, n);
-    bool lost = false;
-    if (count <= CACHE_LENGTH && word_kind(word) == KIND_RUN && word_value(word) == count &&
-        cache_give(f, n, count, word, zero, &lost))
+    bool seized = seize_short(f, n, count);
+    if (seized && cache_give(f, n, count, zero))
         return WEIR_OK;
-    if (lost)
-        return frames_misuse(f, WEIR_DOUBLE_FREE, operation, start, count);
     frames_lock(f);
-    status = run_detach(f, n, count, KIND_RUN);
+    if (!seized)
+        status = run_detach(f, n, count, KIND_RUN);
+    else if (count > 1)
+        run_unmark(f, n, count);
     if (status == WEIR_OK) {
         run_release(f, n, count, zero);
         f->frees++;
@@ -226,15 +298,13 @@ bool weir_frames_grow(struct weir_frames *f, uintptr_t start, size_t count, size
     if (wanted > f->end - n)
         return false;
     frames_lock(f);
-    size_t at = n + count;
-    while (at < n + wanted && word_is_free(word_load(f, at)))
-        at += (size_t)1 << word_order(word_load(f, at));
-    bool grows = at >= n + wanted;
+    bool grows = buddy_free_end(f, n + count, n + wanted) == n + wanted;
     if (grows) {
         buddy_carve(f, n + count, wanted - count);
         bool known = run_claim(f, n + count, wanted - count);
         if (zero != NULL)
             *zero = known;
+        run_set_single(f, n, false);
         run_unmark(f, n, count);
         run_mark(f, n, wanted, KIND_RUN);
     }
@@ -244,19 +314,20 @@ bool weir_frames_grow(struct weir_frames *f, uintptr_t start, size_t count, size
 
 size_t weir_frames_run_length(const struct weir_frames *f, uintptr_t start)
 {
-    uint64_t word = start % WEIR_FRAME_SIZE == 0 ? frame_word(&f->map, start) : 0;
+    size_t n = number_of(f, start);
+    if (start % WEIR_FRAME_SIZE != 0 || !in_span(f, n))
+        return 0;
+    uint64_t word = word_load(f, n);
+    if (word == 0)
+        return run_is_single(f, n);
     return word_kind(word) == KIND_RUN ? word_value(word) : 0;
 }
 
 uintptr_t weir_frames_run_start(const struct weir_frames *f, uintptr_t address)
 {
     size_t n = number_of(f, address);
-    if (address < f->map.base || !in_span(f, n))
+    if (!in_span(f, n))
         return 0;
-    struct cover block = buddy_cover(f, n);
-    if (word_kind(block.word) == KIND_BODY) {
-        block.start -= word_value(block.word);
-        block.word = in_span(f, block.start) ? word_load(f, block.start) : 0;
-    }
-    return word_kind(block.word) == KIND_RUN ? address_of(f, block.start) : 0;
+    struct cover head = run_head(f, n);
+    return word_kind(head.word) == KIND_RUN ? address_of(f, head.start) : 0;
 }

@@ -2,9 +2,9 @@
  * Looking for free memory where the lists of the buddy system give no answer at once: within a range of addresses, with
  * an alignment beyond the size, longer than the largest block, or across the borders of blocks.
  *
- * A span is a maximal range of adjacent free blocks. A range of n frames contains an aligned block of 2^k frames with
- * k = floor(log2(n + 1)) - 1, wherever it lies; so a span that serves has a free block of at least that order, and only
- * those blocks need be looked at. Each span is looked at from the first such block in it.
+ * A span is a maximal range of free frames. A range of n frames contains an aligned block of 2^k frames with
+ * k = floor(log2(n + 1)) - 1, wherever it lies; so a span that serves overlaps a FREE chunk, or a PART one, of at least
+ * that order, and only those need be looked at, in the order of their lists.
  */
 #include "src/frame/bitmaps.h"
 
@@ -21,95 +21,52 @@ static size_t fit(const struct weir_frames *f, size_t start, size_t end, const s
     return start >= f->first && start < end && want->count <= end - start ? start : 0;
 }
 
-/* The first block of `list` and `order` that serves alone. */
-static size_t search_list(const struct weir_frames *f, enum list list, unsigned order, const struct want *want)
+/* Looks at the spans that overlap the block or chunk c of a list. */
+static size_t search_at(const struct weir_frames *f, size_t c, const struct want *want)
 {
-    size_t head = list_head(f, list, order);
-    for (size_t n = word_next(word_load(f, head)); n != head; n = word_next(word_load(f, n))) {
-        size_t found = fit(f, n, n + ((size_t)1 << order), want);
+    const struct chunk *chunk = &f->chunk[c];
+    size_t start = c << CHUNK_ORDER;
+    size_t end = start + (chunk->state == CHUNK_FREE ? (size_t)1 << chunk->order : CHUNK_FRAMES);
+    /* the first and the last chunk may stick out of the span */
+    end = end < f->end ? end : f->end;
+    for (size_t n = buddy_next_free(f, start > f->first ? start : f->first, end); n < end;) {
+        size_t span_start = n == start ? buddy_free_start(f, n) : n;
+        size_t span_end = buddy_free_end(f, n, f->end);
+        size_t found = fit(f, span_start, span_end, want);
         if (found != 0)
             return found;
+        n = buddy_next_free(f, span_end, end);
     }
     return 0;
-}
-
-/* End of the span that block n (free, of `order`) lies in. */
-static size_t span_end(const struct weir_frames *f, size_t n, unsigned order)
-{
-    n += (size_t)1 << order;
-    while (in_span(f, n) && word_is_free(word_load(f, n)))
-        n += (size_t)1 << word_order(word_load(f, n));
-    return n;
-}
-
-/* Start of the span of block n; 0 if a block of at least `order` lies before n in it. */
-static size_t span_start(const struct weir_frames *f, size_t n, unsigned order)
-{
-    while (in_span(f, n - 1)) {
-        struct cover before = buddy_cover(f, n - 1);
-        if (!word_is_free(before.word))
-            break;
-        if (before.order >= order)
-            return 0;
-        n = before.start;
-    }
-    return n;
-}
-
-static size_t search_spans(const struct weir_frames *f, enum list list, unsigned least, const struct want *want)
-{
-    for (unsigned order = f->order_max + 1; order-- > least;) {
-        size_t head = list_head(f, list, order);
-        for (size_t n = word_next(word_load(f, head)); n != head; n = word_next(word_load(f, n))) {
-            size_t start = span_start(f, n, least);
-            size_t found = start != 0 ? fit(f, start, span_end(f, n, order), want) : 0;
-            if (found != 0)
-                return found;
-        }
-    }
-    return 0;
-}
-
-/* The least order of which every range of `count` frames contains a whole block. */
-static unsigned contained_order(const struct weir_frames *f, size_t count)
-{
-    unsigned order = log2_floor(count + 1) - 1;
-    return order < f->order_max ? order : f->order_max;
 }
 
 size_t search_space(const struct weir_frames *f, const struct want *want)
 {
     if (want->count > f->free)
         return 0;
+    unsigned least = log2_floor(want->count + 1) - 1;
     for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
-        for (unsigned order = log2_ceil(want->count); order <= f->order_max; order++) {
-            size_t found = search_list(f, list, order, want);
-            if (found != 0)
-                return found;
+        for (unsigned order = least < f->order_max ? least : f->order_max; order <= f->order_max; order++) {
+            size_t head = list_head(f, list, order);
+            for (size_t c = f->chunk[head].next; c != head; c = f->chunk[c].next) {
+                size_t found = search_at(f, c, want);
+                if (found != 0)
+                    return found;
+            }
         }
     }
-    unsigned least = contained_order(f, want->count);
-    size_t found = search_spans(f, LIST_BACKED, least, want);
-    return found != 0 ? found : search_spans(f, LIST_UNBACKED, least, want);
+    return 0;
 }
 
 size_t weir_frames_largest_run(struct weir_frames *f)
 {
+    size_t largest = 0;
     cache_flush(f);
     frames_lock(f);
-    size_t largest = 0;
-    for (unsigned order = f->order_max + 1; order-- > 0;) {
-        /* spans in which this is the largest order are no longer than this */
-        if (largest >= (size_t)4 << order && order < f->order_max)
-            break;
-        for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
-            size_t head = list_head(f, list, order);
-            for (size_t n = word_next(word_load(f, head)); n != head; n = word_next(word_load(f, n))) {
-                size_t start = span_start(f, n, order);
-                size_t length = start != 0 ? span_end(f, n, order) - start : 0;
-                largest = length > largest ? length : largest;
-            }
-        }
+    for (size_t n = buddy_next_free(f, f->first, f->end); n < f->end;) {
+        size_t end = buddy_free_end(f, n, f->end);
+        largest = end - n > largest ? end - n : largest;
+        n = buddy_next_free(f, end, f->end);
     }
     frames_unlock(f);
     return largest;

@@ -53,12 +53,10 @@ static enum weir_status slab_verify(const struct weir_frames *f, size_t n, unsig
     uint64_t word = word_load(f, n);
     size_t end = n + ((size_t)1 << order);
     if (!(word & WORD_SLAB)) {
-        struct cover block = buddy_cover(f, n);
-        if (word_kind(block.word) == KIND_BODY)
-            block.word = word_load(f, block.start - word_value(block.word));
-        bool is_free =
-            word_is_free(block.word) || word_kind(block.word) == KIND_CACHED || word_kind(block.word) == KIND_ISOLATED;
-        return is_free ? WEIR_DOUBLE_FREE : WEIR_NOT_ALLOCATED;
+        frames_lock(f);
+        enum weir_status verdict = run_verdict(f, n);
+        frames_unlock(f);
+        return verdict;
     }
     if ((n & (end - n - 1)) != 0)
         return WEIR_WRONG_SIZE;
@@ -80,14 +78,13 @@ enum weir_status weir_frames_free_slab(struct weir_frames *f, uintptr_t start, u
         return frames_misuse(f, status, __func__, start, count);
     size_t n = number_of(f, start);
     uint64_t word = word_load(f, n);
-    /* first to change the word owns the frames: of two CPUs that free one slab at a time, one loses */
-    uint64_t run = word_allocated(order, KIND_RUN, count);
-    if (!atomic_compare_exchange_strong_explicit(&f->word[n], &word, run, memory_order_relaxed, memory_order_relaxed))
+    /* first to change the word has the frames: of two who free one slab at a time, one loses */
+    if (!(word & WORD_SLAB) ||
+        !atomic_compare_exchange_strong_explicit(&f->word[n], &word, 0, memory_order_relaxed, memory_order_relaxed))
         return frames_misuse(f, WEIR_DOUBLE_FREE, __func__, start, count);
     for (size_t at = n + 1; at < n + count; at++)
         word_store(f, at, 0);
-    bool lost = false;
-    if (count <= CACHE_LENGTH && cache_give(f, n, count, run, false, &lost))
+    if (count <= CACHE_LENGTH && cache_give(f, n, count, false))
         return WEIR_OK;
     frames_lock(f);
     run_release(f, n, count, false);

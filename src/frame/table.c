@@ -1,9 +1,10 @@
 /*
  * Making a frame table and adding memory to it.
  *
- * The metadata, in this order: the structure, the per-CPU caches, the list heads, the words, the bits, the chunks, the
- * map of touched chunks. All of it is right when zero-filled but for the structure and the list heads, so that making a
- * table writes two pages, and adding memory writes sixteen bytes per 2 MiB and one word per block.
+ * The metadata, in this order: the structure, the per-CPU caches, the words, the bitmaps, the list heads and chunks,
+ * how much of each chunk was added, the map of touched chunks. All of it is right when zero-filled but for the
+ * structure and the list heads, so that making a table writes three pages, and adding memory writes two bytes per 2 MiB
+ * and one chunk per gigabyte.
  */
 #include "src/frame/bitmaps.h"
 
@@ -29,7 +30,7 @@ static bool span_of(uintptr_t base, size_t frames, struct span *span)
 
 /* Offsets of the parts. */
 struct layout {
-    size_t slots, heads, bits, chunk, touched, end;
+    size_t slots, words, bits, chunks, added, touched, end;
 };
 
 /* How many groups of 2^shift numbers a span touches. */
@@ -41,12 +42,13 @@ static size_t groups(const struct span *span, unsigned shift)
 static struct layout layout_of(const struct span *span)
 {
     struct layout layout;
+    size_t chunks = groups(span, CHUNK_ORDER);
     layout.slots = round_up(sizeof(struct weir_frames), 64);
-    layout.heads = layout.slots + SLOTS_MAX * sizeof(struct slot);
-    layout.bits = round_up(layout.heads + (LIST_HEADS + span->end - span->first) * sizeof(uint64_t), 64);
-    /* whole chunks of bits, so that a chunk can be looked at without a test */
-    layout.chunk = layout.bits + groups(span, CHUNK_ORDER) * (CHUNK_FRAMES / 64) * sizeof(struct frame_bits);
-    layout.touched = layout.chunk + groups(span, CHUNK_ORDER) * sizeof(struct chunk);
+    layout.words = layout.slots + SLOTS_MAX * sizeof(struct slot);
+    layout.bits = round_up(layout.words + (span->end - span->first) * sizeof(uint64_t), 64);
+    layout.chunks = layout.bits + chunks * sizeof(struct frame_bits);
+    layout.added = layout.chunks + (LIST_HEADS + chunks) * sizeof(struct chunk);
+    layout.touched = round_up(layout.added + chunks * sizeof(uint16_t), 64);
     layout.end = round_up(layout.touched + groups(span, CHUNK_ORDER + 6) * sizeof(uint64_t), 64);
     return layout;
 }
@@ -81,11 +83,12 @@ struct weir_frames *weir_frames_init(const struct weir_frames_config *config)
     f->order_max = config->order_max ? config->order_max : WEIR_ORDER_MAX;
     f->slots = part(config, layout.slots, 0, 0);
     f->slot_count = config->slots;
-    f->word = part(config, layout.heads + LIST_HEADS * sizeof(uint64_t), span.first, sizeof(uint64_t));
+    f->word = part(config, layout.words, span.first, sizeof(uint64_t));
     f->map.words = f->word + span.first;
     size_t chunk = span.first >> CHUNK_ORDER;
-    f->bits = part(config, layout.bits, chunk * (CHUNK_FRAMES / 64), sizeof(struct frame_bits));
-    f->chunk = part(config, layout.chunk, chunk, sizeof(struct chunk));
+    f->bits = part(config, layout.bits, chunk, sizeof(struct frame_bits));
+    f->chunk = part(config, layout.chunks, chunk - LIST_HEADS, sizeof(struct chunk));
+    f->added = part(config, layout.added, chunk, sizeof(uint16_t));
     f->touched = part(config, layout.touched, chunk >> 6, sizeof(uint64_t));
     f->stamp_order = CHUNK_ORDER;
     f->balloon_top = f->end;
@@ -135,7 +138,7 @@ enum weir_status weir_frames_add(struct weir_frames *f, uintptr_t start, size_t 
         f->free_backed += count;
     }
     f->managed += count;
-    buddy_give(f, n, count, flags & WEIR_REGION_BACKED ? LIST_BACKED : LIST_UNBACKED);
+    buddy_give(f, n, count, false);
     frames_unlock(f);
     return WEIR_OK;
 }

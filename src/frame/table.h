@@ -1,23 +1,29 @@
 /*
  * The frame table's own structure, shared by the files of this folder.
  *
+ * Who holds what is allocated stands in the frame words (word.h). What is free stands in the chunks: 2 MiB each, the
+ * host's huge page. A chunk of which some frames are free is PART: a bitmap tells which. A block of free chunks is
+ * described by its first chunk, which is FREE. All other chunks are NONE: nothing of them is free, or they lie within a
+ * larger free block.
+ *
+ *               add, free                       the last frame is freed, merge
+ *        NONE ------------> PART <-----------------------------------------------> FREE
+ *             <------------            a frame of it is taken, split
+ *        the last frame is taken
+ *
  * Frame numbers. Inside this folder a frame is a number: its distance from a 1 GiB boundary below the span, plus 2^18.
- * So the natural alignment of a number up to 2^18 is that of the address, no frame has number 0, and the 64 numbers
- * below `first` are free to name the list heads, whose words lie just before those of the frames:
- *
- *     number   first - 64 … first - 1 | first … end - 1
- *     word     list heads             | frames
- *
- * Lists are circular through their heads, so that unlinking a block needs no test.
+ * So the natural alignment of a number up to 2^18 is that of the address, and no frame has number 0. Chunk numbers are
+ * frame numbers / 512; the 64 below that of the first chunk name the list heads, so that unlinking needs no test.
  *
  *     (1)  managed = free + out + isolated + ballooned;  out: in runs, slabs, metadata and caches
- *     (2)  free = sum over orders of blocks[k] * 2^k
+ *     (2)  free = sum over orders of blocks[k] * 2^k;  blocks[k] = FREE chunks of order k, and blocks within PART ones
  *     (3)  no free block has a free buddy of its own order (below order_max)
- *     (4)  a free block is on the backed list of its order if and only if one of its frames is backed
- *     (5)  free_backed = number of backed bits in free blocks
+ *     (4)  a chunk of order k is on list (l, k); PART: k is the order of its largest free block;
+ *          l is BACKED if and only if the host backs one of its free frames
+ *     (5)  free_backed = number of backed bits of free frames
  *     (6)  frames that are out are backed and dirty
- *     (7)  reported => free or out of nothing else, and not backed
- *     (8)  touched(c) <=> some frame of chunk c is backed
+ *     (7)  reported => not backed
+ *     (8)  some frame of chunk c is backed => touched(c)
  */
 #ifndef WEIR_FRAME_TABLE_H
 #define WEIR_FRAME_TABLE_H
@@ -27,9 +33,9 @@
 #include "src/base/lock.h"
 #include "src/frame/word.h"
 
-/* A chunk is 2 MiB: the unit of the host's huge pages, and of what the table remembers about time. */
 #define CHUNK_ORDER  9
 #define CHUNK_FRAMES ((size_t)1 << CHUNK_ORDER)
+#define CHUNK_GROUPS (CHUNK_FRAMES / 64)
 
 #define LIST_HEADS 64
 enum list {
@@ -37,39 +43,56 @@ enum list {
     LIST_UNBACKED
 };
 
-/* Four bits for each of 64 frames, together because they are read and written together. */
-struct frame_bits {
-    uint64_t backed;   /* the host is believed to hold memory for it */
-    uint64_t dirty;    /* not known to be zero */
-    uint64_t reported; /* given to the host by reporting, and not allocated since */
-    uint64_t managed;  /* added; only where the chunk's `managed` is neither 0 nor all */
+enum chunk_state {
+    CHUNK_NONE,
+    CHUNK_PART,
+    CHUNK_FREE
 };
 
 struct chunk {
-    uint64_t freed_at; /* when a large block in it was freed last, platform time */
-    uint32_t managed;  /* frames added */
+    uint32_t next, previous; /* in its list, chunk numbers; of FREE and PART chunks */
+    uint8_t state;
+    uint8_t order;               /* FREE: of the block; PART: of the largest free block within */
+    uint8_t list;                /* which of the two of that order it is on */
+    uint16_t free, free_backed;  /* PART: frames */
+    uint16_t count[CHUNK_ORDER]; /* PART: free blocks of each order within */
+    uint64_t freed_at;           /* when a large block in it was freed last, platform time */
+};
+
+/* Bitmaps of a chunk, a cache line each. */
+struct frame_bits {
+    uint64_t free[CHUNK_GROUPS];            /* PART; zero otherwise */
+    _Atomic(uint64_t) single[CHUNK_GROUPS]; /* is a run of one frame; changes without the lock */
+    uint64_t backed[CHUNK_GROUPS];          /* the host is believed to hold memory for it */
+    uint64_t dirty[CHUNK_GROUPS];           /* not known to be zero */
+    uint64_t reported[CHUNK_GROUPS];        /* given to the host by reporting, and not allocated since */
+    uint64_t managed[CHUNK_GROUPS];         /* added; only where the chunk's `added` is neither 0 nor all */
 };
 
 /* Caches hold runs of 1 to CACHE_LENGTH frames. */
-#define CACHE_LENGTH 16
+#define CACHE_LENGTH  16
+#define CACHE_SINGLES 64
 
 /* A per-CPU cache. The platform's slot number is only a hint, so each has a lock, which is nearly always free. */
 struct slot {
     alignas(64) struct lock lock;
     _Atomic(uint32_t) cached; /* frames in all stacks; written under `lock`, read by anyone */
     _Atomic(uint64_t) allocs, frees;
-    uint32_t top[CACHE_LENGTH];   /* number of the run freed last, for each length - 1; 0: none */
-    uint16_t depth[CACHE_LENGTH]; /* runs in the stack */
+    uint32_t singles;                 /* depth of the stack of single frames */
+    uint32_t single[CACHE_SINGLES];   /* number * 2 + known-zero */
+    uint32_t top[CACHE_LENGTH + 1];   /* for each length from 2 on: number of the run freed last; 0: none */
+    uint16_t depth[CACHE_LENGTH + 1]; /* runs in the stack */
 };
 
 struct weir_frames {
     /* constant after init */
     struct frame_map map;
     const struct weir_platform *platform;
-    _Atomic(uint64_t) *word; /* these four are indexed by frame number (shifted), not from zero */
-    struct frame_bits *bits;
-    uint64_t *touched;
+    _Atomic(uint64_t) *word; /* by frame number, not from zero; so the next four by chunk number */
     struct chunk *chunk;
+    struct frame_bits *bits;
+    uint16_t *added;   /* frames of the chunk that are managed */
+    uint64_t *touched; /* bitmap (by chunk number / 64) */
     struct slot *slots;
     uintptr_t origin; /* address of number 0, modulo 2^64 */
     size_t first, end;
@@ -87,8 +110,9 @@ struct weir_frames {
     size_t peak_used;
     size_t balloon_top; /* no ballooned frame lies at or above this number */
     uint64_t reported, retaken;
-    _Atomic(uint64_t) failed;
     unsigned stamp_order; /* freed blocks from this order on have their time noted */
+
+    _Atomic(uint64_t) failed;
 };
 
 static inline uint64_t word_load(const struct weir_frames *f, size_t n)
@@ -142,13 +166,6 @@ static inline unsigned order_down(const struct weir_frames *f, size_t start, siz
     return order_up(f, n, n + (n - start));
 }
 
-/* A block that covers a frame; word 0: none does, it is a hole. */
-struct cover {
-    size_t start;
-    unsigned order;
-    uint64_t word;
-};
-
 /* Misuse: reports it, with no lock held, and returns `status`. */
 enum weir_status frames_misuse(const struct weir_frames *f, enum weir_status status, const char *operation,
                                uintptr_t address, size_t count);
@@ -157,33 +174,46 @@ enum weir_status frames_misuse(const struct weir_frames *f, enum weir_status sta
  * WEIR_NOT_ALLOCATED. */
 enum weir_status frames_range(const struct weir_frames *f, uintptr_t start, size_t count);
 
-/* --- buddy.c: free blocks. All with the lock held. --- */
+/* --- buddy.c: free memory. All with the lock held. --- */
 
 void buddy_init(struct weir_frames *f);
-
-/* The block that covers n. Without the lock: right if the caller owns n. */
-struct cover buddy_cover(const struct weir_frames *f, size_t n);
 
 /* Takes a free block of exactly 2^order frames, splitting a larger one; 0 if there is none. */
 size_t buddy_take(struct weir_frames *f, unsigned order);
 
-/* Takes [n, n + count), which must be free, out of the free blocks. */
+/* Takes the block that fits best for single frames, cut to at most 2^*order frames; sets *order. */
+size_t buddy_take_some(struct weir_frames *f, unsigned *order);
+
+/* Takes [n, n + count), which must be free. */
 void buddy_carve(struct weir_frames *f, size_t n, size_t count);
 
-/* Frees [n, n + count), all of it backed or none, and merges. The words of the range are zero, or still those of a run
- * that was the whole range. */
-void buddy_give(struct weir_frames *f, size_t n, size_t count, enum list list);
+/* Makes [n, n + count) free and merges; returns the order of the largest block that this made. `backed`: all of it is
+ * backed; else the bitmap is asked. */
+unsigned buddy_give(struct weir_frames *f, size_t n, size_t count, bool backed);
 
-/* The same for frames that went the road to the host: backed as the bitmap says, and not freed now. */
-void buddy_return(struct weir_frames *f, size_t n, size_t count);
+/* Whether n is free. */
+bool buddy_is_free(const struct weir_frames *f, size_t n);
 
-/* Makes free blocks of [n, n + count), which was cut off a free block, without looking for buddies. */
-void buddy_put_back(struct weir_frames *f, size_t n, size_t count);
+/* End, not beyond `limit`, and start of the maximal range of free frames that holds n, which is free. */
+size_t buddy_free_end(const struct weir_frames *f, size_t n, size_t limit);
+size_t buddy_free_start(const struct weir_frames *f, size_t n);
 
-/* Number of the list head, and whether a number is one. */
+/* The first free frame in [n, limit), or limit. */
+size_t buddy_next_free(const struct weir_frames *f, size_t n, size_t limit);
+
+/* The first chunk of the free block that holds chunk c, 0 if c is not in one. */
+size_t buddy_block_of(const struct weir_frames *f, size_t c);
+
+/* Number of the list head, among chunk numbers. */
 static inline size_t list_head(const struct weir_frames *f, enum list list, unsigned order)
 {
-    return f->first - LIST_HEADS + (size_t)list * 32 + order;
+    return (f->first >> CHUNK_ORDER) - LIST_HEADS + (size_t)list * 32 + order;
+}
+
+/* Largest order within a chunk. */
+static inline unsigned part_order_max(const struct weir_frames *f)
+{
+    return f->order_max < CHUNK_ORDER ? f->order_max : CHUNK_ORDER - 1;
 }
 
 /* --- search.c --- */
@@ -199,29 +229,46 @@ size_t search_space(const struct weir_frames *f, const struct want *want);
 
 /* --- run.c --- */
 
+/* The block of an allocation that covers a frame; word 0: none does. */
+struct cover {
+    size_t start;
+    uint64_t word;
+};
+
+/* Without the lock: right if the caller owns n. A run of one frame has the word it would have if it needed one. */
+struct cover run_cover(const struct weir_frames *f, size_t n);
+
+/* The same for the first block of the whole allocation: the word is that of the head. */
+struct cover run_head(const struct weir_frames *f, size_t n);
+
 /* Writes the words of an allocation; clears them again. */
 void run_mark(struct weir_frames *f, size_t n, size_t count, enum block_kind kind);
 void run_unmark(struct weir_frames *f, size_t n, size_t count);
 
-/* Accounts for [n, n + count), which just left the free blocks for a user: bits, counts, peak. True if known-zero. */
+/* Says that n is a run of one frame, or is none any more; returns whether it was one. Without the lock. */
+bool run_set_single(struct weir_frames *f, size_t n, bool single);
+bool run_is_single(const struct weir_frames *f, size_t n);
+
+/* Accounts for [n, n + count), which just left the free memory for a user: bits, counts, peak. True if known-zero. */
 bool run_claim(struct weir_frames *f, size_t n, size_t count);
 
-/* The reverse of run_claim and buddy_give in one. */
+/* Makes frames that were out free again. Their words are clear. */
 void run_release(struct weir_frames *f, size_t n, size_t count, bool zero);
 
-/* Frees any part of an allocation of kind `kind`, or of KIND_RUN or KIND_METADATA if `kind` is KIND_RUN. Does not yet
- * give the frames to anybody: they are covered by nothing. */
+/* Cuts [n, n + count) out of an allocation of kind `kind` (KIND_RUN: or metadata) and clears its words. */
 enum weir_status run_detach(struct weir_frames *f, size_t n, size_t count, enum block_kind kind);
+
+/* What it would be to free n, which is not a run. */
+enum weir_status run_verdict(const struct weir_frames *f, size_t n);
 
 /* --- cache.c --- */
 
-/* A cached run (for slabs too: naturally aligned if `count` is a power of two), or 0. Its words are still those of a
- * cached run. */
+/* A cached run (for slabs too: naturally aligned if `count` is a power of two), or 0. Only its first word is still that
+ * of a cached run. */
 size_t cache_take(struct weir_frames *f, size_t count, bool *zero);
 
-/* Takes a run whose first word is `word` into the cache. False: not cached, the caller frees it otherwise. `*lost`: the
- * word was not `word` any more, somebody else freed the run at the same time. */
-bool cache_give(struct weir_frames *f, size_t n, size_t count, uint64_t word, bool zero, bool *lost);
+/* Takes a run that the caller has detached but for the words of its bodies. False: not cached, the caller frees it. */
+bool cache_give(struct weir_frames *f, size_t n, size_t count, bool zero);
 
 /* Gives all cached frames back to the free blocks; no lock may be held. Returns whether there were any. */
 bool cache_flush(struct weir_frames *f);

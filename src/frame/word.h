@@ -1,24 +1,24 @@
 /*
- * The frame word: eight bytes that say what a frame is.
+ * The frame word: eight bytes that say to whom a frame belongs.
  *
- * Memory is covered by blocks: naturally aligned groups of 2^order frames, each free or part of one allocation. The
- * word of a block's first frame describes the block; the words of its other frames are zero. So is the word of a hole.
- * A whole gigabyte changes hands by writing one word, and metadata that was never touched already means "nothing here".
- * A slab is the exception: all its frames carry its descriptor, so that any pointer into it finds it with one load.
+ * An allocation is covered by blocks: naturally aligned groups of 2^order frames. The word of a block's first frame
+ * describes it; the words of its other frames are zero, and so are those of free frames and holes. A whole gigabyte
+ * changes hands by writing one word, and metadata that was never touched already means "nobody's". Two exceptions: a
+ * slab's frames all carry its descriptor, so that any pointer into it finds it with one load; and a run of one frame is
+ * a bit in a bitmap (frame_bits.single), which is what keeps single frames fast.
  *
- *     bit   63        36 35         8  7        6    2  1  0
- *          [                 descriptor (16-aligned) ][  1  ]   a frame of a slab
- *          [ previous   | next      | unbacked| order | 1| 0]   free block; links are frame numbers
- *          [ value                  | kind 7-9| order | 0| 0]   allocated block, see enum block_kind
- *          [                                               0]   inside a block, or a hole
+ *     bit   63                     10 9    7 6    2  1  0
+ *          [        descriptor, 16-byte aligned     |  1]   a frame of a slab
+ *          [ value                   | kind | order | 0 0]   first frame of a block, see enum block_kind
+ *          [                                            0]   anything else
  *
- * Of an allocation that takes several blocks (five frames: 4 + 1) the first word is the head and its value the length
- * of the whole; the others are bodies and their value is the distance back to the head.
+ * Of an allocation of several blocks (seven frames: 4 + 2 + 1) the first word is the head and its value the length of
+ * the whole; the others are bodies and their value is the distance back to the head.
  *
  *     (1)  blocks do not overlap, and each starts at a multiple of its size
  *     (2)  word(n) != 0 and no slab  =>  word(m) = 0 for all m in (n, n + 2^order)
  *     (3)  the block that covers n is the first non-zero word among n & -1, n & -2, n & -4, …; if that block is too
- *          short to reach n, n is a hole
+ *          short to reach n, or if there is none, n belongs to nobody
  */
 #ifndef WEIR_FRAME_WORD_H
 #define WEIR_FRAME_WORD_H
@@ -37,7 +37,6 @@ struct frame_map {
 };
 
 #define WORD_SLAB UINT64_C(1)
-#define WORD_FREE UINT64_C(2)
 
 /* The slab's descriptor of a word, null for all other words. */
 static inline void *word_slab(uint64_t word)
@@ -64,59 +63,28 @@ enum block_kind {
     KIND_METADATA,
     KIND_BALLOONED,
     KIND_ISOLATED,
-    KIND_CACHED, /* free, in a per-CPU cache; value: next in the cache, whether zero, length */
+    KIND_CACHED, /* a free run of two frames or more in a per-CPU cache; value: see word_cached */
     KIND_BODY,   /* of any of the above */
 };
 
 #define WORD_ORDER_SHIFT 2
-#define WORD_UNBACKED    (UINT64_C(1) << 7)
 #define WORD_KIND_SHIFT  7
 #define WORD_VALUE_SHIFT 10
-#define WORD_NEXT_SHIFT  8
-#define WORD_PREV_SHIFT  36
-#define WORD_LINK        ((UINT64_C(1) << 28) - 1)
 
 static inline unsigned word_order(uint64_t word)
 {
     return (unsigned)(word >> WORD_ORDER_SHIFT) & 31;
 }
 
-static inline bool word_is_free(uint64_t word)
-{
-    return (word & (WORD_SLAB | WORD_FREE)) == WORD_FREE;
-}
-
-/* Whether the word is that of a free block of exactly this order. */
-static inline bool word_is_free_of(uint64_t word, unsigned order)
-{
-    return (word & 0x7f) == (WORD_FREE | (uint64_t)order << WORD_ORDER_SHIFT);
-}
-
-static inline uint64_t word_free(unsigned order, bool backed, size_t next, size_t previous)
-{
-    return WORD_FREE | (uint64_t)order << WORD_ORDER_SHIFT | (backed ? 0 : WORD_UNBACKED) |
-           (uint64_t)next << WORD_NEXT_SHIFT | (uint64_t)previous << WORD_PREV_SHIFT;
-}
-
-static inline size_t word_next(uint64_t word)
-{
-    return word >> WORD_NEXT_SHIFT & WORD_LINK;
-}
-
-static inline size_t word_previous(uint64_t word)
-{
-    return word >> WORD_PREV_SHIFT;
-}
-
-static inline uint64_t word_allocated(unsigned order, enum block_kind kind, uint64_t value)
+static inline uint64_t word_block(unsigned order, enum block_kind kind, uint64_t value)
 {
     return (uint64_t)order << WORD_ORDER_SHIFT | (uint64_t)kind << WORD_KIND_SHIFT | value << WORD_VALUE_SHIFT;
 }
 
-/* KIND_NONE for zero words, free blocks and slabs. */
+/* KIND_NONE for zero words and slabs. */
 static inline enum block_kind word_kind(uint64_t word)
 {
-    return word & (WORD_SLAB | WORD_FREE) ? KIND_NONE : (enum block_kind)(word >> WORD_KIND_SHIFT & 7);
+    return word & WORD_SLAB ? KIND_NONE : (enum block_kind)(word >> WORD_KIND_SHIFT & 7);
 }
 
 /* Length of the allocation for a head, distance to the head for a body. */
@@ -125,10 +93,10 @@ static inline size_t word_value(uint64_t word)
     return word >> WORD_VALUE_SHIFT;
 }
 
-/* What a cached run's value holds: the number of the next one in its stack, and whether its frames are known-zero. */
+/* A cached run's value holds its length, whether its frames are known-zero, and the number of the next in its stack. */
 static inline uint64_t word_cached(unsigned order, size_t length, bool zero, size_t next)
 {
-    return word_allocated(order, KIND_CACHED, (uint64_t)length | (uint64_t)zero << 8 | (uint64_t)next << 9);
+    return word_block(order, KIND_CACHED, (uint64_t)length | (uint64_t)zero << 8 | (uint64_t)next << 9);
 }
 
 static inline size_t word_cached_length(uint64_t word)
