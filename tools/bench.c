@@ -7,7 +7,7 @@
 #include "tools/machine_options.h"
 #include "tools/message.h"
 #include "tools/report.h"
-#include "tools/table.h"
+#include "tools/results.h"
 #include "tools/temporary.h"
 #include "tools/trial.h"
 
@@ -32,6 +32,8 @@ static const struct program {
 };
 #define PROGRAM_COUNT (sizeof programs / sizeof *programs)
 
+_Static_assert(PROGRAM_COUNT * 3 <= TRIALS_MOST, "all trials have a place");
+
 static const char *const allocators[] = {"weir", "musl", "jemalloc"};
 #define ALLOCATOR_COUNT (sizeof allocators / sizeof *allocators)
 
@@ -46,13 +48,8 @@ struct bench {
     struct interrupts interrupts;
     struct toolchain tools;
     char *directory; /* intermediate files */
-    struct trial trials[PROGRAM_COUNT * ALLOCATOR_COUNT];
-    size_t count; /* of trials that are done */
-    size_t total;
-    json_t *machine_facts; /* of the first trial that booted */
-    double entries[PROGRAM_COUNT * ALLOCATOR_COUNT];
-    double mains[PROGRAM_COUNT * ALLOCATOR_COUNT];
-    size_t boots;
+    struct results results;
+    size_t total; /* of trials to do */
 };
 
 /* Options. */
@@ -162,8 +159,8 @@ static void progress_show(const struct bench *bench, const struct trial *trial, 
 {
     if (!isatty(STDERR_FILENO))
         return;
-    fprintf(stderr, "\r\033[K[%zu/%zu] %s on %s %s, RSS %.0f MiB", bench->count + 1, bench->total, trial->program,
-            trial->allocator, trial_state_text(trial), mib(rss));
+    fprintf(stderr, "\r\033[K[%zu/%zu] %s on %s %s, RSS %.0f MiB", bench->results.count + 1, bench->total,
+            trial->program, trial->allocator, trial_state_text(trial), mib(rss));
     fflush(stderr);
 }
 
@@ -182,15 +179,14 @@ static void tick_and_show(struct session *session)
     progress_show(watched->bench, &watched->trial, session->series.samples[session->series.count - 1].rss);
 }
 
-static void take_boot(struct bench *bench, const struct session *session)
+static void say_trial(const struct bench *bench, const struct trial *trial)
 {
-    if (session->main_time == 0)
-        return;
-    if (bench->machine_facts == NULL)
-        bench->machine_facts = report_machine(session);
-    bench->entries[bench->boots] = (session->entry_time - session->started) * 1e3;
-    bench->mains[bench->boots] = (session->main_time - session->started) * 1e3;
-    bench->boots++;
+    const double *figures = trial->figures;
+    static const double mebibyte = 1048576;
+    say("[%zu/%zu] %s on %s: %.2f s; RSS %.0f MiB, at most %.0f, 2 s after free %.0f, with balloon %.0f",
+        bench->results.count + 1, bench->total, trial->program, trial->allocator, figures[FIGURE_SECONDS],
+        figures[FIGURE_RSS_BEFORE] / mebibyte, figures[FIGURE_RSS_PEAK] / mebibyte,
+        figures[FIGURE_RSS_FREED] / mebibyte, figures[FIGURE_RSS_BALLOONED] / mebibyte);
 }
 
 static void run_trial(struct bench *bench, const char *image, struct trial *trial)
@@ -215,8 +211,7 @@ static void run_trial(struct bench *bench, const char *image, struct trial *tria
     const int code = session_run(session, &bench->interrupts);
     *trial = watched.trial;
     trial->code = code;
-    take_boot(bench, session);
-    trial->peak = session->guest_peak;
+    results_take_boot(&bench->results, session);
     /* One guest found KVM wanting: the others need not try again. */
     if (bench->machine.accel == ACCEL_AUTO && session->accel == ACCEL_TCG)
         bench->machine.accel = ACCEL_TCG;
@@ -226,12 +221,10 @@ static void run_trial(struct bench *bench, const char *image, struct trial *tria
     progress_clear();
     if (!trial_succeeded(trial) && bench->interrupts.caught == 0) {
         quote_output("| ", trial->tail);
-        say("[%zu/%zu] %s on %s FAILED (exit %d); all it printed is in %s", bench->count + 1, bench->total,
+        say("[%zu/%zu] %s on %s FAILED (exit %d); all it printed is in %s", bench->results.count + 1, bench->total,
             trial->program, trial->allocator, code, log);
     } else if (bench->interrupts.caught == 0) {
-        say("[%zu/%zu] %s on %s: %.2f s; RSS %.0f MiB, at most %.0f, 2 s after free %.0f, with balloon %.0f",
-            bench->count + 1, bench->total, trial->program, trial->allocator, trial->seconds, mib(trial->rss_before),
-            mib(trial->rss_peak), mib(trial->rss_after_free), mib(trial->rss_after_balloon));
+        say_trial(bench, trial);
     }
     session_close(session);
     free(session);
@@ -252,8 +245,8 @@ static int build_and_run(struct bench *bench, const struct program *program)
         if (!bench->with_allocator[i])
             continue;
         char *image = must_format("%s/%s-%s.img", bench->out, program->name, allocators[i]);
-        struct trial *trial = &bench->trials[bench->count];
-        *trial = (struct trial){.program = program->name, .allocator = allocators[i]};
+        struct trial *trial = &bench->results.trials[bench->results.count];
+        *trial = trial_new(program->name, allocators[i]);
         request.output = image;
         request.malloc_name = allocators[i];
         code = build_link(&bench->interrupts, &bench->tools, &request, bench->directory, &objects);
@@ -262,7 +255,7 @@ static int build_and_run(struct bench *bench, const struct program *program)
             trial->image_bytes = (uint64_t)info.st_size;
         if (code == 0) {
             run_trial(bench, image, trial);
-            bench->count++;
+            bench->results.count++;
         }
         if (bench->interrupts.caught != 0)
             code = EXIT_SIGNAL + bench->interrupts.caught;
@@ -271,117 +264,6 @@ static int build_and_run(struct bench *bench, const struct program *program)
     words_free(&objects);
     build_request_free(&request);
     return code;
-}
-
-/* Results. */
-
-static int compare_numbers(const void *left, const void *right)
-{
-    const double a = *(const double *)left;
-    const double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double *numbers, size_t count)
-{
-    qsort(numbers, count, sizeof *numbers, compare_numbers);
-    return count % 2 == 1 ? numbers[count / 2] : (numbers[count / 2 - 1] + numbers[count / 2]) / 2;
-}
-
-static json_t *figure(bool known, json_t *number)
-{
-    if (known)
-        return number;
-    json_decref(number);
-    return json_null();
-}
-
-static json_t *trial_facts(const struct trial *trial)
-{
-    const bool freed = trial->state >= TRIAL_REST;
-    const bool rested = trial->state >= TRIAL_SQUEEZE;
-    const bool squeezed = trial->state >= TRIAL_LEAVE;
-    json_t *rss =
-        json_pack("{s:o, s:o, s:o, s:o}", "before", figure(trial->rss_before > 0, json_real(mib(trial->rss_before))),
-                  "peak", figure(freed, json_real(mib(trial->rss_peak))), "after_free",
-                  figure(rested, json_real(mib(trial->rss_after_free))), "after_balloon",
-                  figure(squeezed, json_real(mib(trial->rss_after_balloon))));
-    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "program", trial->program, "allocator", trial->allocator,
-                     "exit", trial->code, "seconds", figure(freed, json_real(trial->seconds)), "live_bytes",
-                     figure(freed, json_integer((json_int_t)trial->live)), "peak_bytes",
-                     figure(trial->peak > 0, json_integer((json_int_t)trial->peak)), "rss_mib", rss);
-}
-
-static int write_results(struct bench *bench)
-{
-    json_t *runs = json_array();
-    for (size_t i = 0; i < bench->count; i++)
-        json_array_append_new(runs, trial_facts(&bench->trials[i]));
-    const bool booted = bench->boots > 0;
-    json_t *boot =
-        json_pack("{s:o, s:o}", "entry", figure(booted, json_real(booted ? median(bench->entries, bench->boots) : 0)),
-                  "main", figure(booted, json_real(booted ? median(bench->mains, bench->boots) : 0)));
-    json_t *machine = bench->machine_facts != NULL ? json_incref(bench->machine_facts) : json_object();
-    json_t *image = json_pack("{s:I}", "bytes", (json_int_t)bench->trials[0].image_bytes);
-    char *path = must_format("%s/results.json", bench->out);
-    const int code = report_write(
-        json_pack("{s:o, s:o, s:o, s:o}", "machine", machine, "image", image, "boot_ms", boot, "runs", runs), path);
-    free(path);
-    return code;
-}
-
-static void print_machine(struct bench *bench)
-{
-    char size[16];
-    const char *word;
-    if (bench->boots == 0)
-        return;
-    const char *version = json_string_value(json_object_get(bench->machine_facts, "version"));
-    const char *accel = json_string_value(json_object_get(bench->machine_facts, "accel"));
-    const char *why = json_string_value(json_object_get(bench->machine_facts, "why"));
-    word = bench->machine.vmm == &qemu_class ? (bench->machine.model == MACHINE_Q35 ? ", q35" : ", microvm") : "";
-    printf("machine  %u CPUs, %s, %s %s%s\n", bench->machine.cpus, format_size(size, bench->machine.memory),
-           bench->machine.vmm->name, version, word);
-    printf("accel    %s: %s\n", accel, why);
-    printf("boot     VMM start -> kernel entry %.0f ms -> main %.0f ms (median of %zu)\n",
-           median(bench->entries, bench->boots), median(bench->mains, bench->boots), bench->boots);
-    printf("image    %s (%s on %s)\n\n", format_size(size, bench->trials[0].image_bytes), bench->trials[0].program,
-           bench->trials[0].allocator);
-}
-
-static void print_cell(char text[static 24], bool known, const char *format, double number)
-{
-    if (known)
-        snprintf(text, 24, format, number);
-    else
-        strcpy(text, "-");
-}
-
-static void print_table(const struct bench *bench)
-{
-    struct table table = {0};
-    table_row(&table, "program", "allocator", "seconds", "live MiB", "peak MiB", "RSS before", "RSS peak",
-              "2 s after free", "after balloon", NULL);
-    for (size_t i = 0; i < bench->count; i++) {
-        const struct trial *trial = &bench->trials[i];
-        const bool freed = trial->state >= TRIAL_REST;
-        char cells[7][24];
-        print_cell(cells[0], freed, "%.2f", trial->seconds);
-        print_cell(cells[1], freed, "%.1f", mib(trial->live));
-        print_cell(cells[2], trial->peak > 0, "%.1f", mib(trial->peak));
-        print_cell(cells[3], trial->rss_before > 0, "%.1f", mib(trial->rss_before));
-        print_cell(cells[4], freed, "%.1f", mib(trial->rss_peak));
-        print_cell(cells[5], trial->state >= TRIAL_SQUEEZE, "%.1f", mib(trial->rss_after_free));
-        print_cell(cells[6], trial->state >= TRIAL_LEAVE, "%.1f", mib(trial->rss_after_balloon));
-        table_row(&table, trial->program, trial->allocator, cells[0], cells[1], cells[2], cells[3], cells[4], cells[5],
-                  cells[6], NULL);
-    }
-    table_print(&table, 2, stdout);
-    printf("\nRSS: resident MiB of the %s process on the host; live: bytes the program had asked for at most; peak: "
-           "bytes of memory "
-           "its allocator held at most.\n",
-           bench->machine.vmm->name);
-    table_free(&table);
 }
 
 /* The command. */
@@ -405,14 +287,15 @@ static int bench_all(struct bench *bench)
     for (size_t i = 0; i < PROGRAM_COUNT && code == 0; i++)
         if (bench->with_program[i])
             code = build_and_run(bench, &programs[i]);
-    if (bench->count > 0 && bench->interrupts.caught == 0) {
-        const int written = write_results(bench);
-        print_machine(bench);
-        print_table(bench);
+    if (bench->results.count > 0 && bench->interrupts.caught == 0) {
+        char *path = must_format("%s/results.json", bench->out);
+        const int written = report_write(results_json(&bench->results), path);
+        free(path);
+        results_print(&bench->results, stdout);
         code = code != 0 ? code : written;
     }
-    for (size_t i = 0; i < bench->count && code == 0; i++)
-        code = trial_succeeded(&bench->trials[i]) ? 0 : 1;
+    for (size_t i = 0; i < bench->results.count && code == 0; i++)
+        code = trial_succeeded(&bench->results.trials[i]) ? 0 : 1;
     return code;
 }
 
@@ -427,7 +310,7 @@ static int bench_run(struct bench *bench)
         code = bench_all(bench);
     temporary_remove(bench->directory);
     toolchain_free(&bench->tools);
-    json_decref(bench->machine_facts);
+    results_free(&bench->results);
     return code;
 }
 
@@ -436,6 +319,7 @@ int bench_command(int argc, char **argv)
     struct bench *bench = must_alloc(sizeof *bench);
     const char *examples = getenv("WEIR_EXAMPLES");
     machine_defaults(&bench->machine);
+    bench->results.machine = &bench->machine;
     bench->machine.memory = 256u << 20;
     bench->out = "build/run";
     bench->examples = examples != NULL ? examples : WEIR_EXAMPLES;

@@ -23,7 +23,7 @@ static const struct argp_option options[] = {
     {0, 0, 0, 0, "Building:", 10},
     {"malloc", KEY_MALLOC, "NAME", 0, "the program's malloc: weir (default), musl, or jemalloc", 0},
     {0, 'O', "LEVEL", 0, "optimization; default 2", 0},
-    {0, 'g', 0, 0, "debug information in the image", 0},
+    {0, 'g', 0, 0, "debug information and all symbols in the image", 0},
     {0, 'I', "DIR", 0, "look for headers in DIR, too", 0},
     {0, 'D', "NAME[=VALUE]", 0, "define a macro", 0},
     {0, 'l', "NAME", 0, "link libNAME.a: of -L, of musl, of the system", 0},
@@ -45,6 +45,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case 'g':
         words_add(&request->cflags, "-g");
+        request->debug = true;
         return 0;
     case 'I':
         words_addf(&request->cflags, "-I%s", argument);

@@ -23,6 +23,7 @@ struct build_request {
     struct words cflags;       /* for C and C++ */
     const char *output;
     const char *malloc_name; /* null: weir's */
+    bool debug;              /* -g */
     bool verbose;
 };
 

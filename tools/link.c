@@ -48,6 +48,10 @@ static int link_words(struct words *words, const struct toolchain *tools, const 
                       const struct words *objects, const char *notes, const char *output)
 {
     words_add_all(words, &tools->cc);
+    /* The first pass needs its symbols; in the image the table of functions is enough, unless a debugger is to read it.
+     */
+    if (output == request->output && !request->debug)
+        words_add(words, "-s");
     words_add_split(words,
                     "-static -nostdlib -no-pie -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none");
     add_weir_file(words, tools, "-Wl,-T,", "platform/kernel/link.ld");

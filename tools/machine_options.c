@@ -35,27 +35,19 @@ void machine_defaults(struct machine *machine)
     *machine = (struct machine){.vmm = &qemu_class, .memory = 64ull << 20, .cpus = 2};
 }
 
-static void choose_vmm(struct machine *machine, const char *name, struct argp_state *state)
-{
-    static const struct vmm_class *const classes[] = {&qemu_class, &firecracker_class};
-    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (strcmp(name, classes[i]->name) == 0) {
-            machine->vmm = classes[i];
-            return;
-        }
-    argp_error(state, "--vmm=%s: only qemu and firecracker are known", name);
-}
-
 /* The place of `word` in `names`, or a line and the end. */
 static int choice(const char *option, const char *word, const char *const *names, struct argp_state *state)
 {
-    for (int i = 0; names[i] != NULL; i++)
+    char list[64] = "";
+    size_t length = 0;
+    for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(word, names[i]) == 0)
             return i;
-    char list[64] = "";
-    for (int i = 0; names[i] != NULL; i++) {
-        strcat(list, i == 0 ? "" : names[i + 1] == NULL ? " or " : ", ");
-        strcat(list, names[i]);
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s",
+                                   i == 0                 ? ""
+                                   : names[i + 1] == NULL ? " or "
+                                                          : ", ",
+                                   names[i]);
     }
     argp_error(state, "--%s=%s: choose %s", option, word, list);
     return 0;
@@ -73,6 +65,7 @@ static void choose_memory(struct machine *machine, const char *text, struct argp
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     static const char *const models[] = {"microvm", "q35", NULL};
+    static const char *const vmms[] = {"qemu", "firecracker", NULL};
     static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
     struct machine *machine = state->input;
     switch (key) {
@@ -87,7 +80,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         machine->model = (enum machine_model)choice("machine", argument, models, state);
         return 0;
     case KEY_VMM:
-        choose_vmm(machine, argument, state);
+        machine->vmm = choice("vmm", argument, vmms, state) == 0 ? &qemu_class : &firecracker_class;
         return 0;
     case KEY_FIRECRACKER:
         machine->vmm = &firecracker_class;

@@ -1,6 +1,6 @@
 #include "tools/trial.h"
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #define IDLE_TIME      0.25
@@ -9,6 +9,14 @@
 #define SQUEEZE_STILL  0.6 /* so long nothing changes when it is at its limit */
 #define SQUEEZE_MOST   20.0
 #define NOTICEABLE_RSS (1u << 20)
+
+struct trial trial_new(const char *program, const char *allocator)
+{
+    struct trial trial = {.program = program, .allocator = allocator};
+    for (size_t i = 0; i < FIGURE_COUNT; i++)
+        trial.figures[i] = NAN;
+    return trial;
+}
 
 static void enter(struct trial *trial, enum trial_state state)
 {
@@ -38,17 +46,17 @@ static void on_output(struct session *session, const char *data, size_t length)
 
 static void on_freed(struct trial *trial, const struct session *session, const char *rest)
 {
-    double live = 0;
-    frame_number(rest, "seconds", &trial->seconds);
-    frame_number(rest, "live", &live);
-    trial->live = live > 0 ? (uint64_t)live : 0;
-    trial->rss_peak = session->rss_peak;
+    frame_number(rest, "seconds", &trial->figures[FIGURE_SECONDS]);
+    frame_number(rest, "live", &trial->figures[FIGURE_LIVE]);
+    trial->figures[FIGURE_RSS_PEAK] = (double)session->rss_peak;
     enter(trial, TRIAL_REST);
 }
 
 static void on_frame(struct session *session, const struct frame *frame)
 {
     struct trial *trial = session->hooks.context;
+    if (strcmp(frame->word, "memory") == 0)
+        frame_number(frame->rest, "peak", &trial->figures[FIGURE_PEAK]);
     if (strcmp(frame->word, "phase") != 0)
         return;
     if (strncmp(frame->rest, "before", 6) == 0 && trial->state == TRIAL_BOOT)
@@ -78,13 +86,13 @@ static void on_tick(struct session *session)
     case TRIAL_IDLE:
         if (now - trial->since < IDLE_TIME)
             return;
-        trial->rss_before = rss;
+        trial->figures[FIGURE_RSS_BEFORE] = (double)rss;
         enter(trial, TRIAL_WORK);
         return;
     case TRIAL_REST:
         if (now - trial->since < REST_TIME)
             return;
-        trial->rss_after_free = rss;
+        trial->figures[FIGURE_RSS_FREED] = (double)rss;
         trial->last_rss = rss;
         trial->changed = now;
         session_inflate(session, BALLOON_MAX);
@@ -93,8 +101,7 @@ static void on_tick(struct session *session)
     case TRIAL_SQUEEZE:
         if (!is_settled(trial, session, rss, now))
             return;
-        trial->rss_after_balloon = rss;
-        trial->balloon = session->vmm->balloon;
+        trial->figures[FIGURE_RSS_BALLOONED] = (double)rss;
         session_type(session, "\n");
         enter(trial, TRIAL_LEAVE);
         return;

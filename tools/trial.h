@@ -24,22 +24,27 @@ enum trial_state {
     TRIAL_LEAVE
 };
 
+/* What is found out: seconds of work, and bytes of all others. */
+enum trial_figure {
+    FIGURE_SECONDS,
+    FIGURE_LIVE, /* most bytes the program had allocated at once */
+    FIGURE_PEAK, /* most bytes of frames its allocator held */
+    FIGURE_RSS_BEFORE,
+    FIGURE_RSS_PEAK,
+    FIGURE_RSS_FREED,
+    FIGURE_RSS_BALLOONED,
+    FIGURE_COUNT
+};
+
 struct trial {
     const char *program;
     const char *allocator;
     uint64_t image_bytes;
 
     enum trial_state state;
-    double since; /* clock: when `state` was entered */
-    int code;     /* of the tool for this session */
-    double seconds;
-    uint64_t peak; /* bytes of frames in use at most */
-    uint64_t live; /* most bytes the program had allocated at once */
-    uint64_t rss_before;
-    uint64_t rss_peak;
-    uint64_t rss_after_free;
-    uint64_t rss_after_balloon;
-    uint64_t balloon; /* at its limit */
+    double since;                 /* clock: when `state` was entered */
+    int code;                     /* of the tool for this session */
+    double figures[FIGURE_COUNT]; /* NAN: not reached */
 
     /* What settled means: nothing has changed since `changed`. */
     uint64_t last_rss;
@@ -50,6 +55,9 @@ struct trial {
     char tail[512]; /* the end of it */
     size_t tail_length;
 };
+
+/* A trial of which nothing is known yet. */
+struct trial trial_new(const char *program, const char *allocator);
 
 /* Hooks that move `trial` on; session->hooks.context must be the trial. */
 void trial_hook(struct session *session, struct trial *trial);
