@@ -1,0 +1,367 @@
+/*
+ * The scheduler: one queue of ready threads, first come first served, for all CPUs.
+ *
+ * A CPU takes the next thread when its own waits, ends, yields, or has used up its slice and the timer interrupt says
+ * so (where it arrives; elsewhere threads are cooperative). A CPU that finds none is idle: it flushes the console, lets
+ * the devices work, looks again for SPIN_NS, and halts in ring 0 until another CPU wakes it or its timer does.
+ *
+ * Whatever is to be done at a certain time (sleepers to wake, devices to poll, output to flush, input to look for)
+ * lowers `due`. It is looked at by every system call, every tick and every idle CPU, so that nothing needs an interrupt
+ * to make progress. A halting CPU sets its timer to `due`.
+ *
+ * No wake-up is lost: a CPU sets `halted`, then looks at the queue; who makes a thread ready puts it into the queue,
+ * then looks at `halted`. The interrupt may come before the HLT: then cpu.wake, which ring 0 tests with interrupts off,
+ * keeps it from halting.
+ */
+#include "console.h"
+#include "kernel.h"
+#include "paging.h"
+#include "syscalls.h"
+#include "thread.h"
+
+#define SLICE_NS  10000000
+#define SPIN_NS   20000
+#define DETECT_NS 50000
+
+struct lock scheduler;
+
+static struct thread *queue_head, **queue_tail = &queue_head;
+static _Atomic(unsigned) queued;
+static struct thread *sleepers; /* a pairing heap by deadline */
+static _Atomic(uint64_t) due;
+static _Atomic(uint64_t) devices_due;
+static _Atomic(bool) working;
+static _Atomic(bool) preemptive;
+
+bool scheduler_preemptive(void)
+{
+    return preemptive;
+}
+
+void scheduler_due(uint64_t when)
+{
+    uint64_t now = due;
+    while (when < now && !atomic_compare_exchange_weak(&due, &now, when))
+        ;
+}
+
+/* --- the heap of sleepers (Fredman et al. 1986) --- */
+
+static struct thread *meld(struct thread *a, struct thread *b)
+{
+    if (!a)
+        return b;
+    if (!b)
+        return a;
+    if (b->deadline < a->deadline) {
+        struct thread *t = a;
+        a = b;
+        b = t;
+    }
+    b->heap_previous = a; /* of a first child: its parent */
+    b->heap_next = a->heap_child;
+    if (b->heap_next)
+        b->heap_next->heap_previous = b;
+    a->heap_child = b;
+    return a;
+}
+
+static struct thread *meld_children(struct thread *thread)
+{
+    struct thread *pairs = NULL, *heap = NULL;
+    for (struct thread *a = thread->heap_child, *next; a; a = next) {
+        struct thread *b = a->heap_next;
+        next = b ? b->heap_next : NULL;
+        a->heap_next = a->heap_previous = NULL;
+        if (b)
+            b->heap_next = b->heap_previous = NULL;
+        a = meld(a, b);
+        a->heap_next = pairs;
+        pairs = a;
+    }
+    for (struct thread *a = pairs, *next; a; a = next) {
+        next = a->heap_next;
+        a->heap_next = NULL;
+        heap = meld(heap, a);
+    }
+    thread->heap_child = NULL;
+    return heap;
+}
+
+static void sleepers_add(struct thread *thread)
+{
+    thread->heap_child = thread->heap_next = thread->heap_previous = NULL;
+    sleepers = meld(sleepers, thread);
+}
+
+static void sleepers_remove(struct thread *thread)
+{
+    if (thread == sleepers) {
+        sleepers = meld_children(thread);
+    } else {
+        struct thread *previous = thread->heap_previous;
+        if (previous->heap_child == thread)
+            previous->heap_child = thread->heap_next;
+        else
+            previous->heap_next = thread->heap_next;
+        if (thread->heap_next)
+            thread->heap_next->heap_previous = previous;
+        sleepers = meld(sleepers, meld_children(thread));
+    }
+    thread->deadline = NEVER;
+}
+
+/* --- waiting and waking --- */
+
+static void kick_idle_cpu(unsigned preferred)
+{
+    for (unsigned i = 0; i < cpus_online; i++) {
+        struct cpu *cpu = &cpus[(preferred + i) % cpus_online];
+        if (cpu->halted && atomic_exchange(&cpu->halted, false)) {
+            cpu->wake = 1;
+            cpu_interrupt(cpu, VECTOR_WAKE);
+            return;
+        }
+    }
+}
+
+void thread_ready(struct thread *thread)
+{
+    thread->state = THREAD_READY;
+    thread->next = NULL;
+    *queue_tail = thread;
+    queue_tail = &thread->next;
+    atomic_fetch_add(&queued, 1);
+    kick_idle_cpu(thread->cpu);
+}
+
+static struct thread *take_ready(void)
+{
+    struct thread *thread = queue_head;
+    if (thread) {
+        queue_head = thread->next;
+        if (!queue_head)
+            queue_tail = &queue_head;
+        queued--;
+    }
+    return thread;
+}
+
+void thread_wait(struct thread *thread, uint64_t deadline, long result_at_deadline)
+{
+    thread->state = THREAD_WAITING;
+    thread->registers.rax = (uint64_t)result_at_deadline;
+    thread->deadline = deadline;
+    simd_save(thread);
+    if (deadline != NEVER) {
+        sleepers_add(thread);
+        scheduler_due(deadline);
+    }
+}
+
+void thread_wake(struct thread *thread, long result)
+{
+    if (thread->deadline != NEVER)
+        sleepers_remove(thread);
+    thread->registers.rax = (uint64_t)result;
+    thread_ready(thread);
+}
+
+/* --- what is to be done at a certain time --- */
+
+static void wake_sleepers(uint64_t now)
+{
+    lock_take(&scheduler, weir_kernel_platform());
+    while (sleepers && sleepers->deadline <= now) {
+        struct thread *thread = sleepers;
+        sleepers_remove(thread);
+        futex_forget(thread);
+        thread_ready(thread); /* its result was set when it began to wait */
+    }
+    if (sleepers)
+        scheduler_due(sleepers->deadline);
+    lock_drop(&scheduler);
+}
+
+static void work(uint64_t now)
+{
+    if (atomic_exchange(&working, true))
+        return;  /* another CPU is at it */
+    due = NEVER; /* who lowers it from here on is heard: what is due was recorded before that */
+    wake_sleepers(now);
+    if (now >= devices_due)
+        devices_due = devices_poll(now);
+    scheduler_due(devices_due);
+    scheduler_due(console_poll(now));
+    scheduler_due(input_poll(now));
+    working = false;
+}
+
+/* In kernel context, now and then. */
+static void look_at_clock(void)
+{
+    uint64_t now = kernel_now();
+    if (now >= due)
+        work(now);
+}
+
+/* Time for the next tick of this CPU. */
+static void arm_slice(void)
+{
+    if (preemptive)
+        clock_arm(SLICE_NS);
+}
+
+static void idle(struct cpu *cpu)
+{
+    if (console_dirty())
+        kernel_flush();
+    weir_kernel_idle();
+    uint64_t spin_until = kernel_now() + SPIN_NS;
+    for (;;) {
+        if (queued)
+            return;
+        uint64_t now = kernel_now();
+        if (now >= due)
+            work(now);
+        else if (now >= spin_until)
+            break;
+        pause();
+    }
+    cpu->halted = true;
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t now = kernel_now(), until = due;
+    if (!queued && now < until) {
+        if (until != NEVER)
+            clock_arm(until - now);
+        kernel_gate(GATE_IDLE, 0, 0);
+    }
+    cpu->halted = false;
+    cpu->wake = 0;
+}
+
+static void run(struct cpu *cpu, struct thread *thread)
+{
+    thread->state = THREAD_RUNNING;
+    thread->cpu = cpu->number;
+    cpu->thread = thread;
+}
+
+void schedule(void)
+{
+    struct cpu *cpu = this_cpu();
+    struct thread *thread;
+    bool idled = false;
+    cpu->thread = NULL;
+    while (!(thread = take_ready())) {
+        lock_drop(&scheduler);
+        idle(cpu);
+        idled = true;
+        lock_take(&scheduler, weir_kernel_platform());
+    }
+    run(cpu, thread);
+    lock_drop(&scheduler);
+    paging_refresh();
+    simd_load(thread);
+    __asm__ volatile("wrfsbase %0" : : "r"(thread->fs) : "memory");
+    if (idled || cpu->tick) {
+        cpu->tick = 0;
+        arm_slice();
+    }
+}
+
+void scheduler_yield(struct thread *thread)
+{
+    lock_take(&scheduler, weir_kernel_platform());
+    if (!queue_head) {
+        lock_drop(&scheduler);
+        return;
+    }
+    simd_save(thread);
+    thread_ready(thread);
+    schedule();
+}
+
+void scheduler_start(void)
+{
+    lock_take(&scheduler, weir_kernel_platform());
+    schedule();
+    arm_slice();
+}
+
+/* --- the entries from assembly --- */
+
+/* Restarts the slice if the timer struck while it could not preempt. */
+static void after_tick(struct cpu *cpu, struct thread *thread)
+{
+    if (!cpu->tick)
+        return;
+    cpu->tick = 0;
+    arm_slice();
+    scheduler_yield(thread);
+}
+
+void preempted_entry(struct thread *thread);
+void preempted_entry(struct thread *thread)
+{
+    struct cpu *cpu = this_cpu();
+    look_at_clock();
+    after_tick(cpu, thread);
+}
+
+void system_call_entry(struct thread *thread);
+void system_call_entry(struct thread *thread)
+{
+    struct cpu *cpu = this_cpu();
+    look_at_clock();
+    long result = system_call_answer(thread);
+    if (result == RESULT_LATER)
+        return;
+    thread->registers.rax = (uint64_t)result;
+    after_tick(cpu, thread);
+}
+
+/* Whether the timer interrupt reaches ring 3. Asked once, on the first CPU. */
+void scheduler_detect_timer(void)
+{
+    struct cpu *cpu = this_cpu();
+    due = NEVER;
+    kernel_gate(GATE_INTERRUPTS, 0, 0);
+    cpu->tick = 0;
+    clock_arm(DETECT_NS);
+    uint64_t start = kernel_now();
+    bool emulated = cpuid(0x40000000, 0).b == 0x54474354; /* TCGTCGTCGTCG: its timer is late now and then */
+    while (!cpu->tick && kernel_now() - start < (emulated ? 50000000 : 300000))
+        pause();
+    preemptive = cpu->tick;
+    cpu->tick = 0;
+}
+
+__attribute__((weak)) void devices_init(void)
+{
+}
+
+__attribute__((weak)) uint64_t devices_poll(uint64_t now)
+{
+    (void)now;
+    return NEVER;
+}
+
+__attribute__((weak)) bool devices_relieve(size_t bytes)
+{
+    (void)bytes;
+    return false;
+}
+
+__attribute__((weak)) void weir_kernel_idle(void)
+{
+}
+
+void kernel_heartbeat(void)
+{
+    uint64_t now = kernel_now();
+    if (now >= devices_due) {
+        devices_due = devices_poll(now);
+        scheduler_due(devices_due);
+    }
+}
