@@ -9,81 +9,19 @@ the PVH note. What needs a real guest is in guest_test.py.
 import json
 import os
 import pty
-import shutil
 import signal
-import struct
 import subprocess
 import sys
-import tempfile
 import time
 
-WEIR = os.path.abspath(sys.argv[1])
-HERE = os.path.dirname(os.path.abspath(__file__))
+from place import WEIR, expect, main, test
+
 MAIN = r"print \x1eweir main us=2000 cpus=2 timer=0\n;"
 EXIT0 = r"print \x1eweir exit 0\n"
 
-tests = []
 
-
-def test(function):
-    tests.append(function)
-    return function
-
-
-def make_image(path):
-    note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", 0x200000)
-    segment = struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(note), len(note), 4)
-    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header = ident + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    with open(path, "wb") as file:
-        file.write(header + segment + note)
-
-
-class Place:
-    """A directory with an image, a PATH with the fakes, and a TMPDIR of its own to see what is left in it."""
-
-    def __init__(self):
-        self.root = tempfile.mkdtemp(prefix="weir-test-")
-        self.bin = os.path.join(self.root, "bin")
-        self.tmp = os.path.join(self.root, "tmp")
-        os.mkdir(self.bin)
-        os.mkdir(self.tmp)
-        self.image = os.path.join(self.root, "job.img")
-        make_image(self.image)
-        for fake, name in (("fake_qemu.py", "qemu-system-x86_64"), ("fake_firecracker.py", "firecracker")):
-            target = os.path.join(self.bin, name)
-            with open(target, "w") as file:
-                file.write("#!%s\n" % sys.executable)
-                file.write(open(os.path.join(HERE, fake)).read())
-            os.chmod(target, 0o755)
-
-    def environment(self, script=None, **more):
-        env = dict(os.environ, PATH=self.bin + ":" + os.environ["PATH"], TMPDIR=self.tmp, **more)
-        if script is not None:
-            env["FAKE_SCRIPT"] = script
-        return env
-
-    def weir(self, *arguments, script=None, stdin="", **more):
-        return subprocess.run([WEIR, *arguments], env=self.environment(script, **more), input=stdin.encode(),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-
-    def run(self, *arguments, script=MAIN + EXIT0, **more):
-        return self.weir("run", self.image, "--accel=tcg", *arguments, script=script, **more)
-
-    def left(self):
-        return os.listdir(self.tmp)
-
-    def close(self):
-        shutil.rmtree(self.root)
-
-
-def expect(result, code, *words, out=None):
-    errors = result.stderr.decode()
-    assert result.returncode == code, "exit %d, not %d: %s" % (result.returncode, code, errors)
-    for word in words:
-        assert word in errors, "%r is not in %r" % (word, errors)
-    if out is not None:
-        assert result.stdout == out, "stdout is %r" % result.stdout
+def run(place, *arguments, script=MAIN + EXIT0, **more):
+    return place.weir("run", place.image, "--accel=tcg", *arguments, script=script, **more)
 
 
 # --- words and options -------------------------------------------------------------------------
@@ -115,11 +53,11 @@ def bad_options_are_named(place):
                           ("--option=report=off", "weir.report=off"), ("--timeout=0", "--timeout=0"),
                           ("--timeout=soon", "--timeout=soon"), ("--malloc=tcmalloc", "weir, musl or jemalloc"),
                           ("--nonsense", "--nonsense")):
-        expect(place.run(option), 125, words, out=b"")
+        expect(run(place, option), 125, words, out=b"")
     expect(place.weir("run"), 125, "nothing to run")
     expect(place.weir("build", "a.c"), 125, "-o IMAGE")
     expect(place.weir("build", "-o", "x"), 125, "nothing to build")
-    expect(place.run("--vmm=firecracker", "--machine=q35"), 125, "one machine of its own")
+    expect(run(place, "--vmm=firecracker", "--machine=q35"), 125, "one machine of its own")
     expect(place.weir("run", place.image, "--vmm=firecracker", "--accel=tcg"), 125, "needs KVM")
     expect(place.weir("bench", "--programs=lua,doom"), 125, "lua,doom")
     expect(place.weir("bench", "--mallocs=weir,weir"), 125)
@@ -131,9 +69,9 @@ def what_cannot_run_is_said(place):
     expect(place.weir("run", "/etc/passwd"), 126, "/etc/passwd is neither an image nor a source")
     expect(place.weir("run", sys.executable), 126, "not an image that boots")
     expect(place.weir("run", place.root), 126, "directory")
-    expect(place.run("extra"), 125, "behind --")
-    expect(place.run("--malloc=musl"), 125, "malloc")
-    expect(place.run("--json=/no/such/dir/x.json"), 125, "--json")
+    expect(run(place, "extra"), 125, "behind --")
+    expect(run(place, "--malloc=musl"), 125, "malloc")
+    expect(run(place, "--json=/no/such/dir/x.json"), 125, "--json")
 
 
 @test
@@ -153,7 +91,7 @@ def a_missing_vmm_is_said(place):
 
 @test
 def the_console_is_stdout(place):
-    result = place.run(script=MAIN + r"print hello\n;print half \x1eweir phase peak live=3\nline\n;" + EXIT0)
+    result = run(place, script=MAIN + r"print hello\n;print half \x1eweir phase peak live=3\nline\n;" + EXIT0)
     expect(result, 0, out=b"hello\nhalf line\n")
     assert result.stderr == b"", result.stderr
     assert place.left() == []
@@ -162,27 +100,27 @@ def the_console_is_stdout(place):
 @test
 def exit_codes_pass(place):
     for code in (1, 7, 124, 255):
-        expect(place.run(script=MAIN + r"print \x1eweir exit %d\n" % code), code)
-    expect(place.run(script=MAIN + r"print \x1eweir exit 139\n"), 139, "the program ended with SIGSEGV (exit 139)")
-    expect(place.run(script=MAIN + r"print \x1eweir exit 134\n;exit 3"), 134, "SIGABRT")
+        expect(run(place, script=MAIN + r"print \x1eweir exit %d\n" % code), code)
+    expect(run(place, script=MAIN + r"print \x1eweir exit 139\n"), 139, "the program ended with SIGSEGV (exit 139)")
+    expect(run(place, script=MAIN + r"print \x1eweir exit 134\n;exit 3"), 134, "SIGABRT")
 
 
 @test
 def arguments_and_environment_go_into_the_line(place):
-    result = place.run("--env", "A=b c", "--option=weir.report=off", "--", "x", "b c", "--memory=1", "--", script=MAIN + "append;" + EXIT0)
+    result = run(place, "--env", "A=b c", "--option=weir.report=off", "--", "x", "b c", "--memory=1", "--", script=MAIN + "append;" + EXIT0)
     expect(result, 0, out=b"weir.tool=1 weir.name=job weir.report=off env.A='b c' -- x 'b c' --memory=1 '--'")
-    expect(place.run("--", "x" * 5000), 125, "at most 4096")
+    expect(run(place, "--", "x" * 5000), 125, "at most 4096")
 
 
 @test
 def stdin_is_the_console(place):
-    expect(place.run(script=MAIN + "read;read;" + EXIT0, stdin="one\ntwo\n"), 0, out=b"<one><two>")
+    expect(run(place, script=MAIN + "read;read;" + EXIT0, stdin="one\ntwo\n"), 0, out=b"<one><two>")
 
 
 @test
 def much_output_is_whole(place):
     line = "x" * 1000 + r"\n"
-    result = place.run(script=MAIN + ("print " + line + ";") * 100 + EXIT0)
+    result = run(place, script=MAIN + ("print " + line + ";") * 100 + EXIT0)
     expect(result, 0, out=(b"x" * 1000 + b"\n") * 100)
 
 
@@ -224,23 +162,23 @@ def a_terminal_works(place):
 @test
 def a_hanging_guest_is_killed(place):
     start = time.time()
-    expect(place.run("--timeout=0.5", script=MAIN + "sleep 1000"), 124, "did not end within 0.5 s")
+    expect(run(place, "--timeout=0.5", script=MAIN + "sleep 1000"), 124, "did not end within 0.5 s")
     assert time.time() - start < 60
     assert place.left() == []
 
 
 @test
 def a_guest_that_just_ends_is_said(place):
-    expect(place.run(script=MAIN + "say fake: the last word;exit 3"), 125, "qemu: fake: the last word",
+    expect(run(place, script=MAIN + "say fake: the last word;exit 3"), 125, "qemu: fake: the last word",
            "ended without an exit code")
-    expect(place.run(script="say boom;exit 1"), 125, "boom", "before it reached main")
-    expect(place.run(FAKE_MUTE="1", script="say boom;exit 1"), 125, "boom", "before it started the guest")
-    expect(place.run(script="say internal error;event STOP;sleep 100"), 125, "internal error", "stopped the guest")
+    expect(run(place, script="say boom;exit 1"), 125, "boom", "before it reached main")
+    expect(run(place, FAKE_MUTE="1", script="say boom;exit 1"), 125, "boom", "before it started the guest")
+    expect(run(place, script="say internal error;event STOP;sleep 100"), 125, "internal error", "stopped the guest")
 
 
 @test
 def a_vmm_that_lingers_is_ended(place):
-    expect(place.run(script=MAIN + r"spawn;print \x1eweir exit 4\n;sleep 1000"), 4)
+    expect(run(place, script=MAIN + r"spawn;print \x1eweir exit 4\n;sleep 1000"), 4)
     assert place.left() == []
 
 
@@ -299,7 +237,7 @@ def json_tells_what_happened(place):
     path = os.path.join(place.root, "out.json")
     script = (MAIN + r"print \x1eweir phase peak live=1000 note=x\n;balloon;sleep 0.2;balloon;"
               r"print \x1eweir memory peak=4096\n;print \x1eweir exit 3\n")
-    result = place.run("--json", path, "--balloon=16M@0.1,max@0.4", "--cpus=3", script=script)
+    result = run(place, "--json", path, "--balloon=16M@0.1,max@0.4", "--cpus=3", script=script)
     expect(result, 3, out=b"balloon 16\nballoon 63\n")
     report = json.load(open(path))
     assert list(report) == ["machine", "image", "boot_ms", "exit", "seconds", "rss_mib", "samples", "phases", "peak_bytes"]
@@ -315,7 +253,7 @@ def json_tells_what_happened(place):
 
 @test
 def balloon_steps_that_come_too_late_are_said(place):
-    expect(place.run("--balloon=16M@50"), 0, "ended before step 1 of --balloon")
+    expect(run(place, "--balloon=16M@50"), 0, "ended before step 1 of --balloon")
 
 
 # --- Firecracker ---------------------------------------------------------------------------------
@@ -360,25 +298,6 @@ def firecracker_failures_are_said(place):
     expect(firecracker(place, "--cpus=33"), 125, "at most 32 CPUs")
     assert place.left() == []
     return None
-
-
-def main():
-    print("1..%d" % len(tests))
-    failed = 0
-    for number, function in enumerate(tests, 1):
-        place = Place()
-        name = function.__name__.replace("_", " ")
-        try:
-            skipped = function(place)
-            print("ok %d - %s%s" % (number, name, " # SKIP " + skipped if skipped else ""), flush=True)
-        except Exception as error:  # an assertion, or what the test did not expect
-            failed += 1
-            print("not ok %d - %s" % (number, name))
-            for line in ("%s: %s" % (type(error).__name__, error)).splitlines():
-                print("# " + line, flush=True)
-        finally:
-            place.close()
-    return 1 if failed else 0
 
 
 sys.exit(main())
