@@ -7,10 +7,13 @@
 /* A function of the family: visible whatever the library is built with. */
 #define FACE __attribute__((visibility("default")))
 
+/* Kept out of the fast paths, which then need no stack frame. */
+#define SLOW __attribute__((noinline, cold))
+
 /* The slow halves. face_malloc sets errno, face_aligned does not; both frees preserve it. */
-void *face_malloc(size_t size);
+SLOW void *face_malloc(size_t size);
 void *face_aligned(size_t alignment, size_t size);
-void face_free(void *object, const char *operation);
+SLOW void face_free(void *object, const char *operation);
 void face_free_sized(void *object, size_t size);
 
 /* The size by which an object allocated with this alignment is known to its slab. */

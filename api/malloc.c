@@ -49,9 +49,17 @@ void face_free_sized(void *object, size_t size)
     errno = error;
 }
 
-FACE void *malloc(size_t size)
+static __attribute__((noinline)) void *malloc_above_table(size_t size)
 {
     void *object = likely(size <= SMALL_MAX) ? heap_pop(thread_heap, size) : NULL;
+    return likely(object != NULL) ? object : face_malloc(size);
+}
+
+FACE void *malloc(size_t size)
+{
+    if (unlikely(size > TABLED_SIZE_MAX))
+        return malloc_above_table(size);
+    void *object = heap_pop_tabled(thread_heap, size);
     return likely(object != NULL) ? object : face_malloc(size);
 }
 

@@ -22,7 +22,7 @@ static bool handler_ran(void)
     return true;
 }
 
-static void *new_aligned(size_t size, size_t alignment, bool nothrow)
+static SLOW void *new_aligned(size_t size, size_t alignment, bool nothrow)
 {
     for (;;) {
         void *object = alignment <= GRANULE ? face_malloc(size) : face_aligned(alignment, size);
@@ -40,7 +40,7 @@ static void *new_aligned(size_t size, size_t alignment, bool nothrow)
 
 static inline void *new_object(size_t size, bool nothrow)
 {
-    void *object = likely(size <= SMALL_MAX) ? heap_pop(thread_heap, size) : NULL;
+    void *object = likely(size <= TABLED_SIZE_MAX) ? heap_pop_tabled(thread_heap, size) : NULL;
     return likely(object != NULL) ? object : new_aligned(size, 1, nothrow);
 }
 

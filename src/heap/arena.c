@@ -63,6 +63,7 @@ static struct weir_heap *make_heap(struct weir_arena *arena)
     heap->granules = arena->map->count * (WEIR_FRAME_SIZE / GRANULE);
     heap->words = arena->map->words;
     heap->arena = arena;
+    __builtin_memcpy(heap->class_of_granules, class_of_granules, sizeof class_of_granules);
     atomic_store_explicit(&heap->quiet, true, memory_order_relaxed);
     return heap;
 }

@@ -41,7 +41,9 @@ static void check_slab(struct check *check, struct slab *slab)
     hold(check, slab->carved <= slab->capacity, "carved <= capacity");
     hold(check, slab_find_free(slab, &map), "used + |local list| = carved, and no object is in two places");
     uintptr_t marks = slab_marks(slab);
-    hold(check, (slab->used == slab->capacity) == !!(marks & SLAB_FULL), "used = capacity <=> FULL");
+    hold(check, slab->used < slab->capacity || (marks & SLAB_FULL), "used = capacity => FULL");
+    hold(check, !(marks & SLAB_FULL) || slab->capacity - slab->used < (int)slab_wake(slab->capacity),
+         "FULL => capacity - used < slab_wake");
     hold(check, (slab->used == 0) == !!(marks & SLAB_EMPTY), "used = 0 <=> EMPTY");
     hold(check, (slab->used == 0) == (owner->spare[slab->class] == slab), "used = 0 <=> the spare slab of its class");
     hold(check, !(marks & SLAB_QUIET) || !(marks & (SLAB_FULL | SLAB_EMPTY)), "QUIET marks ordinary slabs only");

@@ -13,16 +13,28 @@
 
 #include "src/heap/heap.h"
 
-/* size <= SMALL_MAX. Null if the bin is empty. */
-static inline void *heap_pop(struct weir_heap *heap, size_t size)
+/* Null if the bin of the class is empty. */
+static inline void *heap_pop_class(struct weir_heap *heap, unsigned class)
 {
-    struct object **bin = &heap->bin[class_of(size)];
+    struct object **bin = &heap->bin[class];
     struct object *object = *bin;
     if (likely(object != NULL)) {
         *bin = object->next;
         object->next = NULL;
     }
     return object;
+}
+
+/* The same for a size up to TABLED_SIZE_MAX, in the fewest instructions. */
+static inline void *heap_pop_tabled(struct weir_heap *heap, size_t size)
+{
+    return heap_pop_class(heap, heap->class_of_granules[(size + GRANULE - 1) / GRANULE]);
+}
+
+/* The same for a size up to SMALL_MAX. */
+static inline void *heap_pop(struct weir_heap *heap, size_t size)
+{
+    return heap_pop_class(heap, class_of(size));
 }
 
 /* False if this needs the slow path; nothing was changed then. */

@@ -67,14 +67,30 @@ void heap_slab_emptied(struct weir_heap *heap, struct slab *slab)
     slab_set_owner(slab, heap, SLAB_EMPTY);
 }
 
-void heap_slab_shrunk(struct weir_heap *heap, struct slab *slab, unsigned was)
+static void wake(struct weir_heap *heap, struct slab *slab)
 {
-    if (was == slab->capacity) {
-        heap_unlink(heap, slab);
-        heap_link(heap, slab, is_quiet(heap) ? SLAB_QUIET : 0);
+    heap_unlink(heap, slab);
+    heap_link(heap, slab, is_quiet(heap) ? SLAB_QUIET : 0);
+}
+
+void heap_slab_shrunk(struct weir_heap *heap, struct slab *slab)
+{
+    if (slab_marks(slab) & SLAB_FULL) {
+        if (slab->used != 0 && slab->capacity - slab->used < (int)slab_wake(slab->capacity))
+            return;
+        wake(heap, slab);
     }
     if (slab->used == 0)
         heap_slab_emptied(heap, slab);
+}
+
+void heap_wake_slabs(struct weir_heap *heap)
+{
+    for (struct slab *slab = heap->full, *next; slab; slab = next) {
+        next = slab->next;
+        if (slab->used < slab->capacity)
+            wake(heap, slab);
+    }
 }
 
 /* Takes all free objects of the slab, which is in partial[class], or carves some. */
@@ -189,10 +205,10 @@ static void free_local(struct weir_heap *heap, struct slab *slab, struct object 
     }
     if (slab_marks(slab) & SLAB_QUIET)
         slab_set_owner(slab, heap, 0);
-    unsigned was = slab->used--;
+    slab->used--;
     object->next = slab->free;
     slab->free = object;
-    heap_slab_shrunk(heap, slab, was);
+    heap_slab_shrunk(heap, slab);
 }
 
 void heap_free_slow(struct weir_heap *heap, void *pointer, const char *operation)
@@ -227,11 +243,11 @@ void heap_flush_bins(struct weir_heap *heap)
         for (struct object *next; object; object = next) {
             next = object->next;
             struct slab *slab = frame_word_slab(heap->arena->map, (uintptr_t)object);
-            unsigned was = slab->used--;
+            slab->used--;
             object->next = slab->free;
             slab->free = object;
             heap->given--;
-            heap_slab_shrunk(heap, slab, was);
+            heap_slab_shrunk(heap, slab);
         }
     }
 }

@@ -2,7 +2,7 @@
  * What is done when memory is refused, rung by rung, cheapest first; after each rung the allocation is tried again.
  *
  *     grow      the platform adds frames to the table, if the limit is not what refused
- *     own       the heap gives up what it keeps: batches, bins, spare slabs, kept runs
+ *     own       the heap gives up what it keeps: batches, bins, spare slabs, kept runs; slabs that sleep wake up
  *     others    the same for quiet and released heaps
  *     reclaim   the user's callback: deflate a balloon, drop a cache; again for as long as it says that it helped
  *
@@ -79,6 +79,7 @@ bool heap_climb(struct weir_heap *heap, unsigned *rung, size_t bytes)
             break;
         case RUNG_OWN:
             give_up(heap, &keep);
+            heap_wake_slabs(heap);
             return true;
         case RUNG_OTHERS:
             if (weir_arena_trim(arena, heap, 0))

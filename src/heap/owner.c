@@ -19,9 +19,8 @@ static void take_notices_locked(struct weir_heap *heap)
     atomic_store_explicit(&heap->notices, NULL, memory_order_relaxed);
     for (struct slab *next; slab; slab = next) {
         next = slab->notice;
-        unsigned was = slab->used;
         if (slab_take_remote(heap->arena, slab))
-            heap_slab_shrunk(heap, slab, was);
+            heap_slab_shrunk(heap, slab);
     }
 }
 
@@ -59,7 +58,7 @@ void weir_heap_quiesce(struct weir_heap *heap)
 /* Moves a slab between lists of two heaps, whose locks the caller holds or who are his. */
 static void hand_over(struct weir_heap *from, struct weir_heap *to, struct slab *slab)
 {
-    uintptr_t marks = slab_marks(slab) & SLAB_FULL;
+    uintptr_t marks = slab->used == slab->capacity ? SLAB_FULL : 0;
     heap_unlink(from, slab);
     from->slabs[slab->class]--;
     heap_link(to, slab, marks);

@@ -51,9 +51,8 @@ static bool deliver(struct weir_arena *arena, const struct batch *batch)
     } else if (batch->count <= slab->used) {
         batch->tail->next = slab->free;
         slab->free = batch->head;
-        unsigned was = slab->used;
-        slab->used = (uint16_t)(was - batch->count);
-        heap_slab_shrunk(owner, slab, was);
+        slab->used = (uint16_t)(slab->used - batch->count);
+        heap_slab_shrunk(owner, slab);
     } else {
         misuse(arena, WEIR_DOUBLE_FREE, (uintptr_t)batch->head, class_size(slab->class), "weir_heap_free");
     }

@@ -151,6 +151,6 @@ struct slab *arena_slab(const struct weir_arena *arena, uintptr_t address)
 
 bool slab_object_starts(const struct slab *slab, uintptr_t address)
 {
-    size_t size = class_size(slab->class), offset = address - slab->start;
+    uint32_t size = (uint32_t)class_size(slab->class), offset = (uint32_t)(address - slab->start);
     return offset % size == 0 && offset < __atomic_load_n(&slab->carved, __ATOMIC_RELAXED) * size;
 }
