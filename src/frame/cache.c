@@ -44,8 +44,7 @@ static void count_cached(struct slot *slot, int frames)
     atomic_store_explicit(&slot->cached, cached_in(slot) + (uint32_t)frames, memory_order_relaxed);
 }
 
-/* The slot of this CPU, locked; null if there is none or somebody else uses it. */
-static struct slot *enter(struct weir_frames *f)
+struct slot *cache_enter(struct weir_frames *f)
 {
     if (f->slot_count == 0)
         return NULL;
@@ -54,7 +53,12 @@ static struct slot *enter(struct weir_frames *f)
     return lock_try(&slot->lock) ? slot : NULL;
 }
 
-/* Moves free frames into the slot. Both locks are held from here on, down to cache_take. */
+void cache_leave(struct slot *slot)
+{
+    lock_drop(&slot->lock);
+}
+
+/* Moves free frames into the slot. The table's lock is held, from here down to drain. */
 static void refill(struct weir_frames *f, struct slot *slot)
 {
     while (slot->singles < CACHE_BATCH) {
@@ -86,7 +90,7 @@ static void drain_singles(struct weir_frames *f, struct slot *slot, uint32_t cou
     count_cached(slot, -(int)count);
 }
 
-static size_t pop(struct weir_frames *f, struct slot *slot, size_t count, bool *zero)
+static size_t pop_run(struct weir_frames *f, struct slot *slot, size_t count, bool *zero)
 {
     size_t n = slot->top[count];
     uint64_t word = word_load(f, n);
@@ -102,46 +106,38 @@ static void drain(struct weir_frames *f, struct slot *slot, size_t count, unsign
 {
     for (; runs > 0 && slot->depth[count] > 0; runs--) {
         bool zero;
-        size_t n = pop(f, slot, count, &zero);
+        size_t n = pop_run(f, slot, count, &zero);
         run_unmark(f, n, count);
         run_release(f, n, count, zero);
     }
 }
 
-size_t cache_take(struct weir_frames *f, size_t count, bool *zero)
+size_t cache_pop(struct weir_frames *f, struct slot *slot, size_t count, bool *zero)
 {
-    struct slot *slot = enter(f);
-    if (slot == NULL)
-        return 0;
     size_t n = 0;
     if (count > 1) {
-        n = slot->depth[count] > 0 ? pop(f, slot, count, zero) : 0;
+        if (slot->depth[count] == 0)
+            return 0;
+        n = pop_run(f, slot, count, zero);
     } else {
         if (slot->singles == 0) {
             frames_lock(f);
             refill(f, slot);
             frames_unlock(f);
+            if (slot->singles == 0)
+                return 0;
         }
-        if (slot->singles > 0) {
-            uint32_t entry = slot->single[--slot->singles];
-            *zero = entry & 1;
-            n = entry / 2;
-            count_cached(slot, -1);
-        }
+        uint32_t entry = slot->single[--slot->singles];
+        count_cached(slot, -1);
+        *zero = entry & 1;
+        n = entry / 2;
     }
-    if (n != 0)
-        add(&slot->allocs);
-    lock_drop(&slot->lock);
+    add(&slot->allocs);
     return n;
 }
 
-bool cache_give(struct weir_frames *f, size_t n, size_t count, bool zero)
+void cache_push(struct weir_frames *f, struct slot *slot, size_t n, size_t count, bool zero)
 {
-    if (is_power_of_two(count) && (n & (count - 1)) != 0)
-        return false;
-    struct slot *slot = enter(f);
-    if (slot == NULL)
-        return false;
     if (count > 1) {
         word_store(f, n, word_cached(order_up(f, n, n + count), count, zero, slot->top[count]));
         slot->top[count] = (uint32_t)n;
@@ -156,16 +152,14 @@ bool cache_give(struct weir_frames *f, size_t n, size_t count, bool zero)
     }
     count_cached(slot, (int)count);
     add(&slot->frees);
-    if (cached_in(slot) > CACHE_FRAMES) {
-        frames_lock(f);
-        if (count > 1)
-            drain(f, slot, count, CACHE_BATCH);
-        else
-            drain_singles(f, slot, slot->singles);
-        frames_unlock(f);
-    }
-    lock_drop(&slot->lock);
-    return true;
+    if (cached_in(slot) <= CACHE_FRAMES)
+        return;
+    frames_lock(f);
+    if (count > 1)
+        drain(f, slot, count, CACHE_BATCH);
+    else
+        drain_singles(f, slot, slot->singles);
+    frames_unlock(f);
 }
 
 bool cache_flush(struct weir_frames *f)

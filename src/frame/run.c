@@ -156,6 +156,26 @@ static bool is_natural(size_t count, size_t align)
     return align == 1 || (align <= count && is_power_of_two(count));
 }
 
+/* Allocates a short run from this CPU's cache, 0 if it has none. */
+static size_t alloc_short(struct weir_frames *f, size_t count, bool *zero)
+{
+    struct slot *slot = cache_enter(f);
+    if (slot == NULL)
+        return 0;
+    bool known = false;
+    size_t n = cache_pop(f, slot, count, &known);
+    if (n != 0) {
+        if (count == 1)
+            run_set_single(f, n, true);
+        else
+            word_store(f, n, word_block(order_up(f, n, n + count), KIND_RUN, count));
+    }
+    cache_leave(slot);
+    if (zero != NULL)
+        *zero = known;
+    return n;
+}
+
 uintptr_t weir_frames_alloc(struct weir_frames *f, size_t count, size_t align, unsigned flags, bool *zero)
 {
     align = align != 0 ? align : 1;
@@ -164,17 +184,9 @@ uintptr_t weir_frames_alloc(struct weir_frames *f, size_t count, size_t align, u
         return 0;
     }
     if (count - 1 < CACHE_LENGTH && is_natural(count, align) && flags == 0) {
-        bool known = false;
-        size_t n = cache_take(f, count, &known);
-        if (n != 0) {
-            if (count == 1)
-                run_set_single(f, n, true);
-            else
-                word_store(f, n, word_block(order_up(f, n, n + count), KIND_RUN, count));
-            if (zero != NULL)
-                *zero = known;
+        size_t n = alloc_short(f, count, zero);
+        if (n != 0)
             return address_of(f, n);
-        }
     }
     if (count == 0 || count > f->map.count || align > UINTPTR_MAX >> WEIR_FRAME_SHIFT)
         return 0;
@@ -241,15 +253,23 @@ enum weir_status run_detach(struct weir_frames *f, size_t n, size_t count, enum 
     return WEIR_OK;
 }
 
-/* Takes a whole short run from its user, but for the words of its bodies. False: it is none. */
-static bool seize_short(struct weir_frames *f, size_t n, size_t count)
+/* Frees a whole short run into this CPU's cache. False: it is none, or there is no cache. */
+static bool free_short(struct weir_frames *f, size_t n, size_t count, bool zero)
 {
-    if (count == 1)
-        return run_set_single(f, n, false);
-    if (count > CACHE_LENGTH)
+    struct slot *slot = cache_fits(n, count) ? cache_enter(f) : NULL;
+    if (slot == NULL)
         return false;
-    uint64_t word = word_load(f, n);
-    return word_kind(word) == KIND_RUN && word_value(word) == count && seize(f, n, word);
+    bool seized;
+    if (count == 1) {
+        seized = run_set_single(f, n, false);
+    } else {
+        uint64_t word = word_load(f, n);
+        seized = word_kind(word) == KIND_RUN && word_value(word) == count && seize(f, n, word);
+    }
+    if (seized)
+        cache_push(f, slot, n, count, zero);
+    cache_leave(slot);
+    return seized;
 }
 
 static enum weir_status free_run(struct weir_frames *f, uintptr_t start, size_t count, bool zero, const char *operation)
@@ -258,14 +278,10 @@ static enum weir_status free_run(struct weir_frames *f, uintptr_t start, size_t 
     if (unlikely(status != WEIR_OK))
         return frames_misuse(f, status, operation, start, count);
     size_t n = number_of(f, start);
-    bool seized = seize_short(f, n, count);
-    if (seized && cache_give(f, n, count, zero))
+    if (free_short(f, n, count, zero))
         return WEIR_OK;
     frames_lock(f);
-    if (!seized)
-        status = run_detach(f, n, count, KIND_RUN);
-    else if (count > 1)
-        run_unmark(f, n, count);
+    status = run_detach(f, n, count, KIND_RUN);
     if (status == WEIR_OK) {
         run_release(f, n, count, zero);
         f->frees++;

@@ -263,12 +263,22 @@ enum weir_status run_verdict(const struct weir_frames *f, size_t n);
 
 /* --- cache.c --- */
 
-/* A cached run (for slabs too: naturally aligned if `count` is a power of two), or 0. Only its first word is still that
- * of a cached run. */
-size_t cache_take(struct weir_frames *f, size_t count, bool *zero);
+/* The cache of this CPU, locked; null if there is none or somebody else uses it. Whoever moves frames between a cache
+ * and a user changes their words before it leaves: so that whoever holds all locks sees every frame somewhere. */
+struct slot *cache_enter(struct weir_frames *f);
+void cache_leave(struct slot *slot);
 
-/* Takes a run that the caller has detached but for the words of its bodies. False: not cached, the caller frees it. */
-bool cache_give(struct weir_frames *f, size_t n, size_t count, bool zero);
+/* A cached run, naturally aligned if `count` is a power of two, or 0. Its words are still those of a cached run. */
+size_t cache_pop(struct weir_frames *f, struct slot *slot, size_t count, bool *zero);
+
+/* Puts in a run that cache_fits. The words of its bodies, if it has any, are right; its first one is clear. */
+void cache_push(struct weir_frames *f, struct slot *slot, size_t n, size_t count, bool zero);
+
+/* A run of a power of two must be naturally aligned: it may serve as a slab. */
+static inline bool cache_fits(size_t n, size_t count)
+{
+    return count <= CACHE_LENGTH && (!is_power_of_two(count) || (n & (count - 1)) == 0);
+}
 
 /* Gives all cached frames back to the free blocks; no lock may be held. Returns whether there were any. */
 bool cache_flush(struct weir_frames *f);
