@@ -24,8 +24,8 @@ struct trap_frame {
 struct cpu {
     uint32_t preempt;       /* locks that the thread on this CPU holds: not preempted while not 0 */
     _Atomic(uint32_t) wake; /* not 0: gate_idle does not halt. Set by others with VECTOR_WAKE, cleared by its CPU */
-    struct thread *thread;  /* that runs here, or entered the kernel here. Null: none */
-    uint64_t user_rip;      /* of the system call that just entered */
+    struct thread *volatile thread; /* that runs here, or entered the kernel here. Null: none */
+    uint64_t user_rip;              /* of the system call that just entered */
     uint64_t user_rsp;
     struct trap_frame *frames[3];  /* constant: how the three kinds of entry continue; read-only or out of reach */
     char *stacks;                  /* constant: see layout.h */

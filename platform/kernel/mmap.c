@@ -64,7 +64,7 @@ static bool outside(uintptr_t start, size_t bytes)
     return start < window.start || start >= window.end || bytes > window.end - start;
 }
 
-long memory_protect(uintptr_t address, size_t length, unsigned protection)
+static long protect(uintptr_t address, size_t length, unsigned protection, bool fresh)
 {
     size_t bytes = frames_in(length) << WEIR_FRAME_SHIFT;
     if (!aligned(address) || (protection & ~RIGHTS_ALL))
@@ -79,7 +79,12 @@ long memory_protect(uintptr_t address, size_t length, unsigned protection)
         paging_reset(address, bytes);
         return 0;
     }
-    return paging_protect(address, bytes, protection) ? 0 : -ENOMEM_;
+    return paging_protect(address, bytes, protection, fresh) ? 0 : -ENOMEM_;
+}
+
+long memory_protect(uintptr_t address, size_t length, unsigned protection)
+{
+    return protect(address, length, protection, false);
 }
 
 long memory_map_call(uintptr_t address, size_t length, unsigned protection, unsigned flags, int file)
@@ -106,7 +111,7 @@ long memory_map_call(uintptr_t address, size_t length, unsigned protection, unsi
             return -ENOMEM_;
     }
     if ((protection & RIGHTS_ALL) != RIGHTS_DATA) {
-        long result = memory_protect(address, bytes, protection & RIGHTS_ALL);
+        long result = protect(address, bytes, protection & RIGHTS_ALL, !(flags & MAP_FIXED_));
         if (result < 0) {
             if (!(flags & MAP_FIXED_))
                 weir_frames_free(weir_kernel_frames(), address, frames);

@@ -78,6 +78,8 @@ static uint64_t *split, *changed;
 /* Generations of the tables: what made somebody's rights less. */
 static _Atomic(uint64_t) translations;
 
+static bool some_read_only; /* a page was, once. Guarded by `paging` */
+
 /* --- building, before the tables are sealed --- */
 
 static uint64_t *new_table(void)
@@ -225,10 +227,8 @@ static void write_entries(struct entry_run *runs, unsigned n)
     kernel_gate(GATE_ENTRIES, (uintptr_t)runs, n);
 }
 
-/* Rights became less: no CPU may go on with what it remembers. Where interrupts arrive in ring 3, the others are
- * interrupted and waited for. Where they do not (KVM without hardware virtualization), KVM itself keeps the
- * translations and drops them for all CPUs when ring 0 writes an entry; the generation makes sure at the next switch.
- */
+/* Rights became less: no CPU may go on with what it remembers. Those that run threads are interrupted and waited for,
+ * where interrupts arrive in ring 3; all others look at the generation before they run one. */
 static void shoot_down(void)
 {
     struct cpu *self = this_cpu();
@@ -236,20 +236,23 @@ static void shoot_down(void)
     if (!scheduler_preemptive())
         return;
     uint32_t before[MAX_CPUS];
+    bool waiting[MAX_CPUS];
     for (unsigned i = 0; i < cpus_online; i++) {
         before[i] = cpus[i].flushes;
-        if (&cpus[i] != self)
+        waiting[i] = &cpus[i] != self && cpus[i].thread;
+        if (waiting[i])
             cpu_interrupt(&cpus[i], VECTOR_FLUSH);
     }
     uint64_t give_up = kernel_now() + 100000000;
     for (unsigned i = 0; i < cpus_online; i++)
-        while (&cpus[i] != self && cpus[i].flushes == before[i] && kernel_now() < give_up)
+        while (waiting[i] && cpus[i].flushes == before[i] && cpus[i].thread && kernel_now() < give_up)
             pause();
 }
 
 void paging_refresh(void)
 {
     struct cpu *cpu = this_cpu();
+    atomic_thread_fence(memory_order_seq_cst); /* cpu->thread is set: from here on it is interrupted */
     uint64_t now = translations;
     if (cpu->translations != now) {
         cpu->translations = now;
@@ -393,7 +396,7 @@ static void protect_within_unit(uintptr_t start, size_t bytes, unsigned rights)
     write_entries(&run, 1);
 }
 
-bool paging_protect(uintptr_t start, size_t bytes, unsigned rights)
+bool paging_protect(uintptr_t start, size_t bytes, unsigned rights, bool fresh)
 {
     bool windowed = in_window(start, bytes);
     if (bytes == 0 || (!windowed && !in_image_data(start, bytes)))
@@ -413,13 +416,19 @@ bool paging_protect(uintptr_t start, size_t bytes, unsigned rights)
             protect_within_unit(at, end - at, rights);
         at = end;
     }
-    shoot_down();
+    /* Nobody remembers a page that was not there; one that was read-only may be remembered so. */
+    if (rights == RIGHTS_DATA ? some_read_only : !fresh)
+        shoot_down();
+    else if (rights != RIGHTS_DATA)
+        this_cpu()->translations = ++translations;
+    some_read_only |= rights != 0 && rights != RIGHTS_DATA;
     lock_drop(&paging);
     return ok;
 }
 
 void paging_reset(uintptr_t start, size_t bytes)
 {
+    bool any = false;
     lock_take(&paging, weir_kernel_platform());
     uintptr_t end = start + bytes;
     for (uintptr_t at = start; at < end;) {
@@ -434,9 +443,12 @@ void paging_reset(uintptr_t start, size_t bytes)
                 high -= PAGE;
             if (low < high)
                 protect_within_unit(low, high - low, RIGHTS_DATA);
+            any |= low < high;
         }
         at = unit_end;
     }
+    if (any && some_read_only)
+        shoot_down();
     lock_drop(&paging);
 }
 

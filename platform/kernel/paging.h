@@ -23,8 +23,8 @@ size_t paging_record_size(const struct window *window);
 void paging_record(void *record);
 
 /* Changes the rights of whole pages of the window or of the image's data. False without memory for a table, or for
- * other addresses. */
-bool paging_protect(uintptr_t start, size_t bytes, unsigned rights);
+ * other addresses. `fresh`: nobody uses the pages yet; a CPU need not know before it runs its next thread. */
+bool paging_protect(uintptr_t start, size_t bytes, unsigned rights, bool fresh);
 
 /* Gives pages of the window the rights of data again, where they were changed. */
 void paging_reset(uintptr_t start, size_t bytes);

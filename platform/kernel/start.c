@@ -285,7 +285,7 @@ static void start_program(void)
     size = size < STACK_MIN ? STACK_MIN : size > STACK_MAX ? STACK_MAX : size;
     uintptr_t stack = weir_frames_alloc(frames, size >> WEIR_FRAME_SHIFT, 0, 0, NULL);
     struct thread *thread = thread_create();
-    if (!stack || !thread || !paging_protect(stack, WEIR_FRAME_SIZE, 0))
+    if (!stack || !thread || !paging_protect(stack, WEIR_FRAME_SIZE, 0, true))
         kernel_panic("too little memory for the program's stack");
     thread->rip = (uintptr_t)_start;
     thread->rsp = fill_stack((char *)stack + size);
