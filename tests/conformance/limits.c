@@ -49,7 +49,7 @@ static bool drain(struct weir_allocator *a, size_t size, struct chained *chain)
     return good;
 }
 
-static const size_t fill_sizes[] = {32, 80, 250, 1000, 4096, 10000, 70000, 400000};
+static const size_t fill_sizes[] = {64, 250, 1000, 4096, 10000, 70000, 400000};
 enum {
     FILL_SIZES = sizeof fill_sizes / sizeof *fill_sizes
 };
