@@ -76,22 +76,39 @@ static bool readable(uint64_t address)
     return (address & 7) == 0 && paging_rights(address, &rights) && (rights & RIGHT_READ);
 }
 
-void backtrace(uint64_t rip, uint64_t rbp, uint64_t rsp)
+/* Follows frame pointers; how many it found. Callers that call themselves over and over are one line. */
+static unsigned follow(uint64_t frame, uint64_t rsp)
 {
-    kprintf("backtrace:\n");
-    print_place(rip, "");
-    unsigned followed = 0;
-    for (uint64_t frame = rbp; followed < FRAMES_MAX && frame >= rsp && readable(frame) && readable(frame + 8);) {
+    unsigned lines = 0, repeated = 0;
+    uint64_t last = 0;
+    while (lines < FRAMES_MAX && frame >= rsp && readable(frame) && readable(frame + 8)) {
         const uint64_t *words = (const uint64_t *)(uintptr_t)frame;
         if (!is_return(words[1]))
             break;
-        print_place(words[1], "");
-        followed++;
+        if (words[1] == last) {
+            repeated++;
+        } else {
+            if (repeated)
+                kprintf("  (the same %u times more)\n", repeated);
+            repeated = 0;
+            last = words[1];
+            print_place(last, "");
+            lines++;
+        }
         if (words[0] <= frame)
             break;
         frame = words[0];
     }
-    if (followed > 1)
+    if (repeated)
+        kprintf("  (the same %u times more)\n", repeated);
+    return lines;
+}
+
+void backtrace(uint64_t rip, uint64_t rbp, uint64_t rsp)
+{
+    kprintf("backtrace:\n");
+    print_place(rip, "");
+    if (follow(rbp, rsp) > 1)
         return;
     uint64_t at = (rsp + 7) & ~(uint64_t)7;
     unsigned found = 0;

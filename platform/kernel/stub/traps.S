@@ -176,7 +176,7 @@ idt:                        /* interrupt gates: the stub lies within 64 KiB from
     .rept VECTORS
     .word vectors - IMAGE_BASE + 16 * vector, CODE0
     .byte vector / 32       /* interrupts have a stack of their own: they may strike in system_call_stub */
-    .byte 0x8e
+    .byte 0x8e - 0x60 * (vector == 3)  /* ring 3 may say INT3; true is -1 here */
     .word IMAGE_BASE >> 16
     .quad 0
     .set vector, vector + 1
