@@ -39,12 +39,19 @@ static size_t groups(const struct span *span, unsigned shift)
     return ((span->end - 1) >> shift) - (span->first >> shift) + 1;
 }
 
+/* No more caches than there are chunks for them to fill. */
+static size_t slots_of(const struct span *span)
+{
+    size_t chunks = groups(span, CHUNK_ORDER);
+    return chunks < SLOTS_MAX ? chunks : SLOTS_MAX;
+}
+
 static struct layout layout_of(const struct span *span)
 {
     struct layout layout;
     size_t chunks = groups(span, CHUNK_ORDER);
     layout.slots = round_up(sizeof(struct weir_frames), 64);
-    layout.words = layout.slots + SLOTS_MAX * sizeof(struct slot);
+    layout.words = layout.slots + slots_of(span) * sizeof(struct slot);
     layout.bits = round_up(layout.words + (span->end - span->first) * sizeof(uint64_t), 64);
     layout.chunks = layout.bits + chunks * sizeof(struct frame_bits);
     layout.added = layout.chunks + (LIST_HEADS + chunks) * sizeof(struct chunk);
@@ -82,7 +89,7 @@ struct weir_frames *weir_frames_init(const struct weir_frames_config *config)
     f->origin = config->base - (span.first << WEIR_FRAME_SHIFT);
     f->order_max = config->order_max ? config->order_max : WEIR_ORDER_MAX;
     f->slots = part(config, layout.slots, 0, 0);
-    f->slot_count = config->slots;
+    f->slot_count = config->slots < slots_of(&span) ? config->slots : (unsigned)slots_of(&span);
     f->word = part(config, layout.words, span.first, sizeof(uint64_t));
     f->map.words = f->word + span.first;
     size_t chunk = span.first >> CHUNK_ORDER;
