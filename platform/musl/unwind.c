@@ -7,11 +7,11 @@
  * is one object, hence one answer for every address; of an address that belongs to no function the search in the table
  * says so itself.
  *
- * Where the image has no such section (linked without --eh-frame-hdr), the plain table is registered before the first
- * constructor runs. It is sorted at the first throw.
- *
- * The linker script supplies, each if it can, __eh_frame_hdr_start and __eh_frame_start (ended by four zero bytes).
+ * The section is found by the symbol __eh_frame_hdr_start, else by the program header PT_GNU_EH_FRAME. An image that
+ * has neither (linked without --eh-frame-hdr) may name its plain table __eh_frame_start, ended by four zero bytes: it
+ * is registered before the first constructor runs, and sorted at the first throw.
  */
+#include <link.h>
 #include <stddef.h>
 
 /* glibc's, x86-64: dlfcn.h there. */
@@ -29,13 +29,24 @@ extern char __executable_start[] __attribute__((weak));
 extern char _end[] __attribute__((weak));
 void __register_frame(void *table) __attribute__((weak));
 
+static int find_header(struct dl_phdr_info *info, size_t size, void *found)
+{
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
+            *(void **)found = (void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    return 1;
+}
+
 int _dl_find_object(void *address, struct dl_find_object *result)
 {
     (void)address;
-    if (__eh_frame_hdr_start == NULL)
+    void *header = __eh_frame_hdr_start;
+    if (header == NULL)
+        dl_iterate_phdr(find_header, &header);
+    if (header == NULL)
         return -1;
-    *result =
-        (struct dl_find_object){.map_start = __executable_start, .map_end = _end, .eh_frame = __eh_frame_hdr_start};
+    *result = (struct dl_find_object){.map_start = __executable_start, .map_end = _end, .eh_frame = header};
     return 0;
 }
 
