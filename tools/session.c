@@ -129,10 +129,15 @@ static void read_input(struct session *session)
     }
 }
 
-/* A background job that reads its terminal would be stopped, and the guest with it. */
+/*
+ * A serial port that is not yet set up loses what comes, so input waits for the guest's first sign of life. A
+ * background job that reads its terminal would be stopped, and the guest with it.
+ */
 static bool may_read_input(const struct session *session)
 {
     if (!session->forward_input || session->input_ended || outlet_is_full(&session->to_guest))
+        return false;
+    if (session->main_time == 0 && !session->spoke)
         return false;
     return !isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) == getpgrp();
 }

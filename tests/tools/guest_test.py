@@ -223,6 +223,7 @@ int main(int argc, char **argv)
     memset(p, 1, size);
     printf("\x1eweir phase full mib=64\n");
     fflush(stdout);
+    nanosleep(&pause, NULL);
     free(p);
     for (int i = 0; i < atoi(argv[1]) * 10; i++)
         nanosleep(&pause, NULL);
