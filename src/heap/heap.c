@@ -289,7 +289,7 @@ void heap_step(struct weir_heap *heap)
             bit_put(heap->stale, class, true);
         }
     }
-    run_drop_kept(heap, heap->next_run);
+    run_drop_oldest(heap);
     arena_sample(heap->arena);
     const struct weir_platform *platform = heap->arena->config.platform;
     if (platform->heartbeat)

@@ -137,12 +137,18 @@ void *run_malloc(struct weir_heap *heap, size_t size, size_t alignment, bool zer
 
 void run_drop_kept(struct weir_heap *heap, unsigned index)
 {
-    struct kept_run *kept = &heap->runs[index % KEPT_RUNS];
+    struct kept_run *kept = &heap->runs[index];
     if (kept->frames == 0)
         return;
     atomic_store_explicit(find_entry(heap->arena, kept->start), 0, memory_order_relaxed);
     give_back(heap->arena, kept->start, kept->frames);
     kept->frames = 0;
+}
+
+void run_drop_oldest(struct weir_heap *heap)
+{
+    run_drop_kept(heap, heap->next_run);
+    heap->next_run = (heap->next_run + 1) % KEPT_RUNS;
 }
 
 bool run_free(struct weir_heap *heap, uintptr_t address)
@@ -161,9 +167,9 @@ bool run_free(struct weir_heap *heap, uintptr_t address)
     atomic_fetch_sub_explicit(&arena->runs, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&arena->run_frames, frames, memory_order_relaxed);
     if (keep) {
-        run_drop_kept(heap, heap->next_run);
-        heap->runs[heap->next_run] = (struct kept_run){.start = address, .frames = frames};
-        heap->next_run = (heap->next_run + 1) % KEPT_RUNS;
+        struct kept_run *place = &heap->runs[heap->next_run];
+        run_drop_oldest(heap);
+        *place = (struct kept_run){.start = address, .frames = frames};
     } else {
         give_back(arena, address, frames);
     }

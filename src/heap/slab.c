@@ -2,7 +2,7 @@
  * Slabs: their descriptors, their carving, and the way home of objects freed elsewhere.
  *
  * Descriptors are cut from metadata frames, 63 to a frame, behind a header that names the arena: that is how a
- * descriptor found through the frame table is known to be one of this arena's, whoever else keeps slabs in the table.
+ * descriptor found through the frame table is known to be one of this arena's.
  * Unused ones wait in a LIFO list; they are never anything else.
  *
  *     (1)  owner = 0  <=>  the descriptor is unused, in arena->descriptors
@@ -143,10 +143,12 @@ bool slab_take_remote(struct weir_arena *arena, struct slab *slab)
     return true;
 }
 
+/* Whoever else keeps slabs in the table may have descriptors anywhere: ours lie in frames of the table. */
 struct slab *arena_slab(const struct weir_arena *arena, uintptr_t address)
 {
     struct slab *slab = frame_word_slab(arena->map, address);
-    return slab && chunk_of(slab)->arena == arena ? slab : NULL;
+    size_t frame = ((uintptr_t)slab - arena->map->base) >> WEIR_FRAME_SHIFT;
+    return frame < arena->map->count && chunk_of(slab)->arena == arena ? slab : NULL;
 }
 
 bool slab_object_starts(const struct slab *slab, uintptr_t address)

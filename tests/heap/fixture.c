@@ -28,7 +28,8 @@ void fixture_open(struct fixture *fixture, const struct fixture_config *config)
         .platform = test_platform(),
     });
     assert_non_null(fixture->frames);
-    assert_int_equal(weir_frames_add(fixture->frames, (uintptr_t)fixture->memory, count, WEIR_REGION_ZERO), WEIR_OK);
+    size_t added = count - config->held_back / WEIR_FRAME_SIZE;
+    assert_int_equal(weir_frames_add(fixture->frames, (uintptr_t)fixture->memory, added, WEIR_REGION_ZERO), WEIR_OK);
     struct weir_frames_stats stats;
     weir_frames_stats(fixture->frames, &stats);
     fixture->frames_free = stats.free;

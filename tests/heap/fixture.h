@@ -22,7 +22,8 @@ struct fixture {
 
 /* How the arena shall be, beside its memory; a null pointer is all zero. */
 struct fixture_config {
-    size_t bytes; /* of memory; 0: 64 MiB */
+    size_t bytes;     /* of memory; 0: 64 MiB */
+    size_t held_back; /* of these, not in the frame table at first */
     unsigned slots;
     size_t limit;
     bool prompt;
