@@ -3,16 +3,16 @@ BUILD := build
 
 .PHONY: build setup run test test-quick bench lint format clean help
 
-build: setup $(BUILD)/build.ninja ## build build/weir, build/libweir.so, build/libweir.a and the guest's parts
+build: $(BUILD)/build.ninja ## build build/weir, build/libweir.so, build/libweir.a and the guest's parts
 	@ninja -C $(BUILD)
 
-$(BUILD)/build.ninja:
+$(BUILD)/build.ninja: | setup
 	@meson setup $(BUILD)
 
 setup: ## install what is missing, from Debian's packages
 	@scripts/setup.sh
 
-run: build ## the main job: real programs in the unikernel, three allocators, what the host gets back
+run: setup build ## the main job: real programs in the unikernel, three allocators, what the host gets back
 	@$(BUILD)/weir bench --out $(BUILD)/run $(RUN_ARGS)
 
 test: setup ## every test: host, sanitizers, guests; ends with `N passed, N failed`
@@ -36,4 +36,5 @@ clean: ## remove everything built
 	@rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 @ \2/p' $(MAKEFILE_LIST) | column -t -s @
+	@awk 'match($$0, /:.*## /) && /^[a-z]/ { split($$0, name, ":"); printf "  make %-12s %s\n", name[1], substr($$0, RSTART + RLENGTH) }' \
+	    $(firstword $(MAKEFILE_LIST))
