@@ -30,11 +30,13 @@ struct weir_reclaim_config {
     void *bus_context;
 
     bool no_reporting;     /* report nothing, even if the host asks for it */
-    unsigned report_order; /* report free blocks of 2^order frames and more */
+    unsigned report_order; /* report free blocks of 2^order frames and more, those below 2 MiB later */
     size_t reserve;        /* bytes that inflation leaves free; 0: the policy's default */
 };
 
-#define WEIR_RECLAIM_REPORT_ORDER 9 /* a good report_order: 2 MiB, a huge page of the host */
+/* A good report_order: 64 KiB. On a host that gives its guests hugetlbfs memory: 9, since it can take only whole 2 MiB
+ * (Firecracker logs an error for each piece that is smaller). */
+#define WEIR_RECLAIM_REPORT_ORDER 4
 
 /* Makes an instance. Null if the configuration is refused. */
 struct weir_reclaim *weir_reclaim_init(const struct weir_reclaim_config *config);

@@ -21,7 +21,8 @@ struct weir_reclaim *weir_reclaim_init(const struct weir_reclaim_config *config)
     reclaim->platform = config->platform;
     reclaim->bus_range = config->bus_range;
     reclaim->bus_context = config->bus_context;
-    reclaim->order = config->report_order;
+    reclaim->reporting.fine.order = config->report_order;
+    reclaim->reporting.coarse.order = config->report_order > COARSE_ORDER ? config->report_order : COARSE_ORDER;
 
     struct weir_frames_stats stats;
     weir_frames_stats(reclaim->frames, &stats);
@@ -240,7 +241,8 @@ void weir_reclaim_hasten(struct weir_reclaim *reclaim)
 {
     lock_take(&reclaim->lock, reclaim->platform);
     reclaim->reporting.hasten = true;
-    reclaim->reporting.exhausted = false;
+    reclaim->reporting.freed = now_of(reclaim);
+    reclaim->reporting.coarse.exhausted = reclaim->reporting.fine.exhausted = false;
     set_due(reclaim, 0);
     lock_drop(&reclaim->lock);
 }

@@ -43,17 +43,23 @@ struct report {
     unsigned count;
 };
 
+/* What is looked for: free, backed, cold blocks of 2^order frames and more. */
+struct sieve {
+    unsigned order;
+    bool exhausted;  /* the last look found nothing */
+    uint64_t looked; /* the last look took what was freed before this time */
+};
+
 struct reporting {
     bool on;
-    bool hasten;        /* report without hold-off until nothing is left */
-    bool exhausted;     /* the last look found nothing to report, and nothing was freed since */
-    bool unpunished;    /* a report came back since the hold-off was last doubled */
+    bool hasten;     /* report without hold-off until nothing is left */
+    bool unpunished; /* a report came back since the hold-off was last doubled */
+    struct sieve coarse, fine;
     uint64_t hold_off;  /* in [HOLD_OFF_FIRST, HOLD_OFF_MOST] */
     uint64_t halve;     /* time before which it does not halve */
     uint64_t look;      /* time of the next look */
     uint64_t freed;     /* time at which the table's count of frees was last seen to change */
     uint64_t frees;     /* that count */
-    uint64_t looked;    /* the last look took what was freed before this time */
     uint64_t retaken;   /* the table's count of frames taken again, as last seen */
     uint64_t accounted; /* time up to which debt was worked off */
     uint64_t debt;      /* nanoseconds that bouncing cost and that are not yet worked off */
@@ -100,7 +106,6 @@ struct weir_reclaim {
     const struct weir_platform *platform;
     size_t (*bus_range)(void *context, uintptr_t address, size_t bytes, uint64_t *bus);
     void *bus_context;
-    unsigned order;
 
     struct reporting reporting;
     struct balloon balloon;

@@ -12,6 +12,10 @@
  *    without debt does the hold-off halve again. So bouncing costs 1/BOUNCE_SHARE of the time in the long run, however
  *    the program's period lies to the hold-off; with a longest hold-off, periods beyond it excepted.
  *
+ * Two sieves. Blocks of 2 MiB and more go first and early: one call of the host for each, and no huge page of it is
+ * split. Programs that spread over small objects leave free pieces between what lives on: what is smaller, down to the
+ * order that was configured, goes when its 2 MiB were quiet for longer.
+ *
  * A host that asks for memory (a target above what the balloon holds) and a program that says it is done (hasten) are
  * served without hold-off: reporting is the fastest road, and inflation of what was reported costs the host little.
  */
@@ -109,13 +113,19 @@ static unsigned segments_of(struct weir_reclaim *reclaim, const struct weir_rang
     return report->count;
 }
 
-/* Isolates up to `limit` frames and reports them. False if there was nothing. */
-static bool send(struct weir_reclaim *reclaim, struct report *report, unsigned most, size_t limit, uint64_t cold_before)
+/* Isolates up to `limit` frames in blocks of 2^order and reports them. False if there was nothing. */
+static bool send(struct weir_reclaim *reclaim, struct report *report, unsigned order, size_t limit,
+                 uint64_t cold_before)
 {
     struct reporting *reporting = &reclaim->reporting;
     struct weir_range ranges[WEIR_BALLOON_REPORT_SEGMENTS];
     struct weir_segment segments[WEIR_BALLOON_REPORT_SEGMENTS];
-    size_t n = weir_frames_isolate(reclaim->frames, reclaim->order, limit, cold_before, ranges, most);
+    unsigned most = weir_balloon_room(reclaim->device, WEIR_BALLOON_REPORT, 1);
+    if (most > WEIR_BALLOON_REPORT_SEGMENTS)
+        most = WEIR_BALLOON_REPORT_SEGMENTS;
+    /* Whole blocks: a host with huge pages cannot take parts of them. */
+    limit = round_up(limit, (size_t)1 << order);
+    size_t n = weir_frames_isolate(reclaim->frames, order, limit, cold_before, ranges, most);
     if (n == 0)
         return false;
     unsigned count = segments_of(reclaim, ranges, n, report, segments, most);
@@ -130,12 +140,37 @@ static bool send(struct weir_reclaim *reclaim, struct report *report, unsigned m
     return true;
 }
 
-static struct report *idle_report(struct reporting *reporting)
+/* A report that can be sent now; null if there is none. */
+static struct report *idle_report(struct weir_reclaim *reclaim)
 {
-    for (unsigned i = 0; i < REPORTS; i++)
-        if (reporting->reports[i].count == 0)
-            return &reporting->reports[i];
+    for (unsigned i = 0; i < REPORTS && weir_balloon_room(reclaim->device, WEIR_BALLOON_REPORT, 1) != 0; i++)
+        if (reclaim->reporting.reports[i].count == 0)
+            return &reclaim->reporting.reports[i];
     return NULL;
+}
+
+/* Whether the sieve has seen all that was freed until now, what its looks flushed from caches included. */
+static bool has_seen_all(const struct sieve *sieve, uint64_t freed)
+{
+    return sieve->exhausted && sieve->looked > freed + LOOK;
+}
+
+/* Sends what remains in one sieve after `hold_off`. False if there is nothing. */
+static bool sift(struct weir_reclaim *reclaim, struct sieve *sieve, const struct weir_frames_stats *stats,
+                 struct report *report, uint64_t now, uint64_t hold_off)
+{
+    if (stats->free_backed >> sieve->order == 0 || has_seen_all(sieve, reclaim->reporting.freed)) {
+        sieve->exhausted = true;
+        return false;
+    }
+    size_t limit = stats->free / 2 > ISOLATE_LEAST ? stats->free / 2 : ISOLATE_LEAST;
+    if (now <= hold_off)
+        return false;
+    sieve->looked = now - hold_off;
+    bool sent = send(reclaim, report, sieve->order, limit, hold_off != 0 ? sieve->looked : 0);
+    /* What is in flight splits the blocks that remain: while it is, nothing found does not mean nothing there. */
+    sieve->exhausted = !sent && reclaim->reporting.in_flight == 0;
+    return sent;
 }
 
 uint64_t report_step(struct weir_reclaim *reclaim, uint64_t now)
@@ -143,8 +178,8 @@ uint64_t report_step(struct weir_reclaim *reclaim, uint64_t now)
     struct reporting *reporting = &reclaim->reporting;
     if (!reporting->on)
         return UINT64_MAX;
-    bool urgent = reporting->hasten || reclaim->balloon.wanted != 0;
-    if (now < reporting->look && !(urgent && !reporting->exhausted))
+    bool wanted = reporting->hasten || (reclaim->balloon.wanted != 0 && !reporting->coarse.exhausted);
+    if (now < reporting->look && !wanted)
         return reporting->look;
 
     struct weir_frames_stats stats;
@@ -153,46 +188,29 @@ uint64_t report_step(struct weir_reclaim *reclaim, uint64_t now)
     if (stats.frees != reporting->frees) {
         reporting->frees = stats.frees;
         reporting->freed = now;
-        reporting->exhausted = false;
+        reporting->coarse.exhausted = reporting->fine.exhausted = false;
     }
     uint64_t pause = reporting->hold_off / 4 > LOOK ? reporting->hold_off / 4 : LOOK;
     reporting->look = now + pause;
-    /* The last look saw all that was freed until now, what the look itself flushed from caches included. */
-    bool seen = reporting->exhausted && reporting->looked > reporting->freed + LOOK;
-    if (stats.free_backed >> reclaim->order == 0 || seen) {
-        reporting->hasten = false;
-        reporting->exhausted = true;
-        return reporting->look;
-    }
 
-    struct report *report = idle_report(reporting);
-    unsigned most = weir_balloon_room(reclaim->device, WEIR_BALLOON_REPORT, 1);
-    if (most > WEIR_BALLOON_REPORT_SEGMENTS)
-        most = WEIR_BALLOON_REPORT_SEGMENTS;
-    if (report == NULL || most == 0) {
+    struct report *report = idle_report(reclaim);
+    if (report == NULL) {
         reporting->look = now;
         return now + POLL_IN_FLIGHT;
     }
-    /* Whole blocks: a host with huge pages cannot take parts of them. */
-    size_t limit =
-        round_up(stats.free / 2 > ISOLATE_LEAST ? stats.free / 2 : ISOLATE_LEAST, (size_t)1 << reclaim->order);
-    if (!urgent && now < reporting->hold_off)
-        return reporting->look;
-    reporting->looked = urgent ? now : now - reporting->hold_off;
-    if (!send(reclaim, report, most, limit, urgent ? 0 : reporting->looked)) {
-        /* While a report is in flight its memory may still split what follows: not exhausted yet. */
-        if (reporting->in_flight == 0) {
-            reporting->exhausted = true;
-            reporting->hasten = false;
-        }
-        return reporting->look;
+    uint64_t coarse = wanted ? 0 : reporting->hold_off;
+    uint64_t fine = reporting->hasten ? 0 : reporting->hold_off > HOLD_OFF_FINE ? reporting->hold_off : HOLD_OFF_FINE;
+    if (sift(reclaim, &reporting->coarse, &stats, report, now, coarse) ||
+        sift(reclaim, &reporting->fine, &stats, report, now, fine)) {
+        reporting->look = now;
+        return now + POLL_IN_FLIGHT;
     }
-    reporting->exhausted = false;
-    reporting->look = now;
-    return now + POLL_IN_FLIGHT;
+    if (reporting->coarse.exhausted && reporting->fine.exhausted)
+        reporting->hasten = false;
+    return reporting->look;
 }
 
 bool report_pending(struct weir_reclaim *reclaim)
 {
-    return reclaim->reporting.on && (reclaim->reporting.in_flight != 0 || !reclaim->reporting.exhausted);
+    return reclaim->reporting.on && (reclaim->reporting.in_flight != 0 || !reclaim->reporting.coarse.exhausted);
 }

@@ -147,6 +147,22 @@ static void growth_is_no_bounce(void **state)
     assert_well();
 }
 
+/* Nor for growing right after a report: once, not once for each step. */
+static void growth_is_one_bounce(void **state)
+{
+    (void)state;
+    machine_start(&machine, &qemu);
+    machine_free(&machine, machine_alloc(&machine, 200 * MIB_OF), 200 * MIB_OF);
+    machine_pass(&machine, 500 * MS, 10 * MS);
+    assert_int_equal(machine.rss, 0);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_not_equal(machine_alloc(&machine, 4 * MIB_OF), 0);
+        machine_pass(&machine, 50 * MS, 10 * MS);
+    }
+    assert_in_range(machine_stats(&machine).hold_off, HOLD_OFF_FIRST, 2 * HOLD_OFF_FIRST);
+    assert_well();
+}
+
 /* A program that works on with small objects does not keep the rest of its memory from going home. */
 static void small_churn_does_not_hold_back_the_rest(void **state)
 {
@@ -162,33 +178,45 @@ static void small_churn_does_not_hold_back_the_rest(void **state)
     assert_well();
 }
 
+/* Frees every other piece of 2^order frames. */
+static void free_alternately(uintptr_t run, size_t count, unsigned order)
+{
+    for (size_t k = 0; k < count; k++)
+        machine_free(&machine, run + (2 * k * WEIR_FRAME_SIZE << order), (size_t)1 << order);
+}
+
 static void order_decides_what_is_too_small(void **state)
 {
-    static const struct machine_options small = {.order = UINT32_MAX}, large = {.order = 10};
-    const struct machine_options *options[] = {&small, &qemu, &large};
-    static const size_t piece[] = {1, 512, 1024};
+    static const unsigned orders[] = {0, WEIR_RECLAIM_REPORT_ORDER, 9, 10};
     (void)state;
-    for (unsigned i = 0; i < 3; i++) {
-        machine_start(&machine, options[i]);
-        /* every other piece of half that size, then of that size */
-        for (size_t size = piece[i] / 2 + (i == 0); size <= piece[i]; size *= 2) {
-            size_t count = FRAMES / size / 4;
-            uintptr_t run = machine_alloc(&machine, 2 * count * size);
-            for (size_t k = 0; k < count; k++)
-                machine_free(&machine, run + 2 * k * size * WEIR_FRAME_SIZE, size);
-            machine_pass(&machine, 2000 * MS, 10 * MS);
-            if (size < piece[i])
-                assert_int_equal(machine.rss, 2 * count * size);
-            else
-                assert_in_range(machine.rss, count * size, count * size + 16);
-            for (size_t k = 0; k < count; k++)
-                machine_free(&machine, run + (2 * k + 1) * size * WEIR_FRAME_SIZE, size);
-            machine_pass(&machine, 2000 * MS, 10 * MS);
-            if (i == 0)
-                break;
+    for (unsigned i = 0; i < 4; i++) {
+        struct machine_options options = {.order = orders[i] == 0 ? UINT32_MAX : orders[i]};
+        for (unsigned order = orders[i] - (i != 0); order <= orders[i]; order++) {
+            size_t count = FRAMES >> order >> 2;
+            machine_start(&machine, &options);
+            free_alternately(machine_alloc(&machine, 2 * count << order), count, order);
+            machine_pass(&machine, 4000 * MS, 10 * MS);
+            assert_int_equal(machine.rss, (order < orders[i] ? 2 : 1) * count << order);
+            assert_well();
         }
-        assert_well();
     }
+}
+
+/* What would split the host's huge pages goes when its neighbourhood was quiet for a second. */
+static void small_pieces_go_later(void **state)
+{
+    (void)state;
+    machine_start(&machine, &qemu);
+    free_alternately(machine_alloc(&machine, MIB_OF), 1, 6); /* the table begins to note times with the first look */
+    machine_pass(&machine, 2000 * MS, 10 * MS);
+    machine_alloc(&machine, 64);
+    free_alternately(machine_alloc(&machine, 127 * MIB_OF), 127 * MIB_OF / 128, 6);
+    machine_free(&machine, machine_alloc(&machine, 64 * MIB_OF), 64 * MIB_OF);
+    machine_pass(&machine, 900 * MS, 10 * MS);
+    assert_int_equal(machine.rss, 128 * MIB_OF);
+    machine_pass(&machine, 200 * MS, 10 * MS);
+    assert_in_range(machine.rss, 64 * MIB_OF, 65 * MIB_OF);
+    assert_well();
 }
 
 static void reporting_can_be_off(void **state)
@@ -252,8 +280,10 @@ int main(void)
         cmocka_unit_test(bouncing_is_bounded),
         cmocka_unit_test(history_does_not_keep_memory),
         cmocka_unit_test(growth_is_no_bounce),
+        cmocka_unit_test(growth_is_one_bounce),
         cmocka_unit_test(small_churn_does_not_hold_back_the_rest),
         cmocka_unit_test(order_decides_what_is_too_small),
+        cmocka_unit_test(small_pieces_go_later),
         cmocka_unit_test(reporting_can_be_off),
         cmocka_unit_test(hasten_skips_the_hold_off),
         cmocka_unit_test(rest_is_cheap),

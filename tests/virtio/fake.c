@@ -122,6 +122,7 @@ static uint32_t work(struct fake *fake, enum weir_balloon_queue which, struct fa
                 complain(fake, "more page numbers than the device takes");
             if (piece->length / 4 > fake->largest_request)
                 fake->largest_request = piece->length / 4;
+            fake->huge_requests += piece->length == 2048 && numbers[0] % 512 == 0 && numbers[511] == numbers[0] + 511;
             for (unsigned i = 0; i < piece->length / 4 && fake->take != NULL; i++)
                 fake->take(fake->context, which, (uint64_t)numbers[i] << 12, 4096);
         }

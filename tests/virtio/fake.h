@@ -60,7 +60,8 @@ struct fake {
     struct fake_queue queues[FAKE_QUEUES];
     uint8_t statistics[256]; /* the last answer */
     unsigned statistics_bytes;
-    unsigned largest_request; /* most page numbers in one request */
+    unsigned largest_request; /* most page numbers in one inflate or deflate request */
+    unsigned huge_requests;   /* of exactly the 512 of an aligned 2 MiB */
 
     /* its own */
     unsigned queue_select, feature_select, driver_select;
