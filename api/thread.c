@@ -7,7 +7,8 @@
 
 static const struct weir_heap heap_gone;
 
-_Thread_local struct weir_heap *thread_heap = (struct weir_heap *)&weir_heap_empty;
+_Thread_local struct weir_heap *thread_heap __attribute__((tls_model("initial-exec"))) =
+    (struct weir_heap *)&weir_heap_empty;
 
 static _Atomic(struct weir_arena *) arena;
 static struct weir_heap *shared_heap;

@@ -14,28 +14,10 @@ void misuse(const struct weir_arena *arena, enum weir_status status, uintptr_t a
     platform->error(platform->context, &error);
 }
 
-struct probe {
-    uintptr_t address;
-    bool free;
-};
-
-static bool look(void *context, const struct weir_frames_piece *piece)
-{
-    struct probe *probe = context;
-    uintptr_t offset = probe->address - piece->range.start;
-    if (offset >> WEIR_FRAME_SHIFT >= piece->range.frames)
-        return true;
-    probe->free =
-        piece->kind == WEIR_FRAME_FREE || piece->kind == WEIR_FRAME_CACHED || piece->kind == WEIR_FRAME_ISOLATED;
-    return false;
-}
-
 static bool is_free_frame(const struct weir_arena *arena, uintptr_t address)
 {
-    struct probe probe = {.address = address};
-    if (address - arena->map->base < arena->map->count << WEIR_FRAME_SHIFT)
-        weir_frames_walk(arena->config.frames, look, &probe);
-    return probe.free;
+    enum weir_frame_kind kind = weir_frames_kind(arena->config.frames, address);
+    return kind == WEIR_FRAME_FREE || kind == WEIR_FRAME_CACHED || kind == WEIR_FRAME_ISOLATED;
 }
 
 void misuse_report(const struct weir_arena *arena, uintptr_t address, const char *operation)
