@@ -44,6 +44,8 @@ struct maker {
     void (*unmake)(struct subject *subject);
     /* The calling thread will not use the allocator any more. May be null. */
     void (*leave)(struct subject *subject);
+    /* Nobody uses the allocator: what it has put off may be done, so that its counts are exact. May be null. */
+    void (*settle)(struct subject *subject);
 };
 
 /* All allocators of the family: registry.c. */

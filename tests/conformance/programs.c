@@ -279,6 +279,8 @@ static problem at_rest(struct subject *subject, const struct weir_allocator_stat
     struct weir_allocator *a = &subject->allocator;
     struct weir_allocator_stats after;
     const char *what = "no reason given";
+    if (subject->maker->settle != NULL)
+        subject->maker->settle(subject);
     if (a->ops->check(a, &what) != WEIR_OK)
         return fault(subject, "at the end the allocator's own check fails: %s", what);
     if (atomic_load(&conformance_errors) != 0)
