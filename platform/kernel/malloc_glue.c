@@ -4,8 +4,34 @@
  * Empty slabs and runs go back at once (prompt): what keeps frames warm here is the frame table's own caches, and what
  * is free must be seen free, so that it can flow on to the host.
  */
+#include <pthread.h>
+
 #include "api/platform.h"
 #include "platform/kernel/kernel.h"
+
+/* libgcc and libstdc++ refer to pthread functions weakly and take the presence of pthread_key_create, which the
+ * thread's heap needs, for a sign that all of them are there. */
+typedef void function(void);
+__attribute__((used)) static function *const taken_for_granted[] = {
+    (function *)pthread_once,
+    (function *)pthread_getspecific,
+    (function *)pthread_setspecific,
+    (function *)pthread_key_delete,
+    (function *)pthread_mutex_lock,
+    (function *)pthread_mutex_trylock,
+    (function *)pthread_mutex_unlock,
+    (function *)pthread_mutex_init,
+    (function *)pthread_mutex_destroy,
+    (function *)pthread_cond_wait,
+    (function *)pthread_cond_signal,
+    (function *)pthread_cond_broadcast,
+    (function *)pthread_cond_destroy,
+    (function *)pthread_cond_timedwait,
+    (function *)pthread_mutexattr_init,
+    (function *)pthread_mutexattr_settype,
+    (function *)pthread_mutexattr_destroy,
+    (function *)pthread_self,
+};
 
 static bool relieve(void *context, size_t bytes)
 {
