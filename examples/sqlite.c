@@ -143,6 +143,7 @@ int main(int argc, char **argv)
     phases_before();
     if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 1) != SQLITE_OK || sqlite3_open(":memory:", &db) != SQLITE_OK)
         fail("open");
+    query("PRAGMA temp_store = MEMORY"); /* there may be no file system to sort in */
     query("CREATE TABLE item(id INTEGER PRIMARY KEY, owner INTEGER, price REAL, name TEXT, body TEXT)");
     insert(0, rows);
     report("inserted");

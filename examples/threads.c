@@ -23,12 +23,12 @@
 
 enum {
     MAX_PAIRS = 16,
-    SLOTS = 48 * 1024,         /* survivors for each pair and scale */
-    QUEUED = 1800 * 1000,      /* objects through each queue and scale */
-    QUEUE_CAPACITY = 1024,     /* objects in flight in one queue */
-    BATCH = 64,                /* objects moved under one lock */
-    GENERATIONS = 64,          /* threads after each other, for each pair */
-    REPLACED_EACH = 12 * 1024, /* objects each replaces, for each scale */
+    SLOTS = 48 * 1024,        /* survivors for each pair and scale */
+    QUEUED = 1200 * 1000,     /* objects through each queue and scale */
+    QUEUE_CAPACITY = 1024,    /* objects in flight in one queue */
+    BATCH = 64,               /* objects moved under one lock */
+    GENERATIONS = 64,         /* threads after each other, for each pair */
+    REPLACED_EACH = 8 * 1024, /* objects each replaces, for each scale */
 };
 
 /* --- objects --- */
