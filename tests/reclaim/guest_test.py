@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Reclaim for real: guests under QEMU (MMIO and PCI) and Firecracker, their memory seen from the host. TAP.
 
-    guest_test.py WEIR [SOURCE_ROOT] [--only WORD]... [--measure]
+    guest_test.py WEIR [SOURCE_ROOT] [--only WORD]... [--full | --measure]
 
 WEIR is the tool. Firecracker is skipped, with a line, where the tool does not find one; WEIR_FIRECRACKER may name it.
+Without --full, hosts other than microvm run only what they can change.
 --measure prints rates instead of testing.
 """
 import argparse
@@ -95,18 +96,20 @@ def freed_memory_goes_home(guests, host, *arguments, cpus=1):
     return f"{before:.0f} -> {peak:.0f} MiB, back after {home:.2f} s"
 
 
-def balloon_follows(guests, host, *arguments):
-    report = guests.run(host, "balloon", 1100, 5000, 9000, 1700, *arguments, memory="2G", balloon="1G@3,0@6")
+def balloon_follows(guests, host, *arguments, size=256):
+    """Touches a little more than `size` MiB of twice as much memory, then has `size` MiB taken and given back."""
+    slow = size > 512
+    report = guests.run(host, "balloon", size * 11 // 10, size, size * 17 // 10, *arguments, memory=f"{2 * size}M",
+                        balloon=f"{size}M@{8 if slow else 3},0@{16 if slow else 7}")
     phase = report["phase"]
     touched = phase["touched"]["rss_mib"] - phase["before"]["rss_mib"]
-    check(touched >= 1090, f"touching 1100 MiB took {touched} MiB of the host")
-    check(phase["inflated"]["ballooned_mib"] == 1024, f"{phase['inflated']['ballooned_mib']} MiB in the balloon")
+    check(touched >= size, f"touching {size * 11 // 10} MiB took {touched} MiB of the host")
+    check(phase["inflated"]["ballooned_mib"] == size, f"{phase['inflated']['ballooned_mib']} MiB in the balloon")
     gone = phase["touched"]["rss_mib"] - phase["inflated"]["rss_mib"]
-    check(gone >= 0.95 * 1024, f"the host got {gone} MiB of the 1024 back")
+    check(gone >= 0.95 * size, f"the host got {gone} MiB of the {size} back")
     check(phase["deflated"]["ballooned_mib"] == 0, f"{phase['deflated']['ballooned_mib']} MiB left in the balloon")
-    check(phase["again"]["rss_mib"] >= 1690, "the guest cannot use its memory again")
-    return f"{gone:.0f} MiB back by inflation {phase['inflation'].get('rate')} GiB/s, " \
-           f"deflation {phase['deflation'].get('rate')} GiB/s"
+    check(phase["again"]["rss_mib"] >= size * 1.65, "the guest cannot use its memory again")
+    return f"{gone:.0f} MiB came back, {phase['inflation']['rate']} GiB/s; deflated at {phase['deflation']['rate']} GiB/s"
 
 
 def what_bounces_stays(guests, host, busy, pause):
@@ -127,9 +130,14 @@ TESTS = {
     "freed memory goes home, small objects": lambda guests, host: freed_memory_goes_home(guests, host, "idle", 1000, cpus=2),
     "the balloon follows its target": balloon_follows,
     "the balloon follows its target without reporting": lambda guests, host: balloon_follows(guests, host, "quiet"),
+    "a gigabyte of two": lambda guests, host: balloon_follows(guests, host, size=1024),
     "what bounces stays": lambda guests, host: what_bounces_stays(guests, host, 0, 0),
     "a guest of 16 MiB": small_guest,
 }
+
+
+# What another host and another transport can change.
+ELSEWHERE = ("freed memory goes home, guest idle", "the balloon follows its target")
 
 
 def measure(guests):
@@ -137,8 +145,8 @@ def measure(guests):
         try:
             for program, arguments, options in (
                     ("speed", (1024,), {"memory": "2G"}),
-                    ("balloon", (1100, 5000, 9000, 1700), {"memory": "2G", "balloon": "1G@3,0@6"}),
-                    ("balloon", (1100, 5000, 9000, 1700, "quiet"), {"memory": "2G", "balloon": "1G@3,0@6"}),
+                    ("balloon", (1100, 1024, 1700), {"memory": "2G", "balloon": "1G@8,0@16"}),
+                    ("balloon", (1100, 1024, 1700, "quiet"), {"memory": "2G", "balloon": "1G@8,0@16"}),
                     ("bounce", (256, 0, 0, 2), {}), ("bounce", (256, 100, 50, 2), {}),
                     ("bounce", (256, 100, 150, 2), {}), ("bounce", (256, 100, 500, 4), {})):
                 report = guests.run(host, program, *arguments, **options)
@@ -153,6 +161,7 @@ def main():
     parser.add_argument("weir", type=pathlib.Path)
     parser.add_argument("root", type=pathlib.Path, nargs="?", default=pathlib.Path(__file__).resolve().parents[2])
     parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--full", action="store_true", help="all tests on all hosts")
     parser.add_argument("--measure", action="store_true")
     options = parser.parse_args()
     failed = 0
@@ -162,7 +171,8 @@ def main():
             measure(guests)
             return 0
         cases = [(name, host) for host in HOSTS for name in TESTS
-                 if all(word in f"{host}: {name}" for word in options.only)]
+                 if all(word in f"{host}: {name}" for word in options.only)
+                 and (options.full or host == "microvm" or name in ELSEWHERE)]
         print(f"1..{len(cases)}", flush=True)
         for number, (name, host) in enumerate(cases, 1):
             try:

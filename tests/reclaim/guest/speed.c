@@ -22,8 +22,10 @@ int main(int argc, char **argv)
         free(memory);
         start = seconds();
         weir_reclaim_hasten(reclaim);
-        while ((reclaim_stats().reported - before) * 4096 < bytes - 4 * MIB && seconds() - start < 10)
+        while ((reclaim_stats().reported - before) * 4096 < bytes - 4 * MIB && seconds() - start < 10) {
+            weir_reclaim_poll(reclaim);
             rest(0.0001);
+        }
         double gone = seconds() - start;
         double gib = (double)bytes / (1 << 30);
         printf("\x1eweir phase speed touch=%.2f retouch=%.2f report=%.2f report_ms=%.2f reports=%llu\n", gib / touched,
