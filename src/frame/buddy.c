@@ -123,7 +123,7 @@ size_t buddy_block_of(const struct weir_frames *f, size_t c)
 
 /* --- chunks of which a part is free --- */
 
-/* Puts a chunk whose free frames changed where it belongs now; returns the order of the block that it became if all of
+/* Puts a chunk whose free frames changed where it belongs now; returns the order of the block that holds it if all of
  * it is free, else 0. */
 static unsigned settle(struct weir_frames *f, size_t c)
 {
@@ -228,6 +228,12 @@ void buddy_carve(struct weir_frames *f, size_t n, size_t count)
 
 unsigned buddy_give(struct weir_frames *f, size_t n, size_t count, bool backed)
 {
+    if (count == 1) {
+        size_t c = n >> CHUNK_ORDER;
+        unsigned order = chunk_give(f, c, n & (CHUNK_FRAMES - 1), 0, backed);
+        unsigned large = likely(is_settled(&f->chunk[c], order, backed)) ? 0 : settle(f, c);
+        return large > order ? large : order;
+    }
     unsigned largest = 0;
     /* from the top down, so that the lowest part is the most recent */
     for (size_t end = n + count; end > n;) {
@@ -238,8 +244,7 @@ unsigned buddy_give(struct weir_frames *f, size_t n, size_t count, bool backed)
             merged = large_give(f, c, order);
         } else {
             merged = chunk_give(f, c, end & (CHUNK_FRAMES - 1), order, backed);
-            bool leaves = end == n || (end & (CHUNK_FRAMES - 1)) == 0;
-            if (leaves && !(count == 1 && is_settled(&f->chunk[c], merged, backed))) {
+            if (end == n || (end & (CHUNK_FRAMES - 1)) == 0) {
                 unsigned large = settle(f, c);
                 merged = large > merged ? large : merged;
             }

@@ -13,7 +13,7 @@
  * The slot's number is a hint: two CPUs may use one slot, therefore its lock; who finds it taken goes without. A run of
  * a power of two is only cached if naturally aligned, so that it serves as a slab too.
  *
- *     (1)  cached(slot) = singles + sum over lengths of depth * length <= CACHE_FRAMES
+ *     (1)  singles <= CACHE_SINGLES;  longer = sum over lengths of depth * length <= CACHE_LONGER
  *     (2)  cached frames are backed and dirty in the bitmaps; that they are known-zero stands with them in the cache
  *     (3)  a cached single frame has no word, and is neither single nor free in its chunk's bitmaps
  */
@@ -21,62 +21,56 @@
 
 /*
  *  constant        value  why
- *  CACHE_FRAMES      256  1 MiB: what one CPU may withhold from the others and from the host
- *  CACHE_SINGLES      64  in table.h; they are half full after a refill or a drain: either may follow
- *  CACHE_BATCH        32  single frames, or runs of one length, moved under one lock
+ *  CACHE_SINGLES      64  in table.h; half full after a refill or a drain, so that either may follow
+ *  CACHE_LONGER      192  both together are 1 MiB: what one CPU may withhold from the others and from the host
+ *  CACHE_BATCH        32  frames or runs moved under one lock
  */
-#define CACHE_FRAMES 256
+#define CACHE_LONGER 192
 #define CACHE_BATCH  32
 
 static void add(_Atomic(uint64_t) *counter)
 {
-    /* only the holder of the slot's lock writes it */
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static uint32_t load32(const _Atomic(uint32_t) *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void store32(_Atomic(uint32_t) *value, size_t to)
+{
+    atomic_store_explicit(value, (uint32_t)to, memory_order_relaxed);
 }
 
 static uint32_t cached_in(const struct slot *slot)
 {
-    return atomic_load_explicit(&slot->cached, memory_order_relaxed);
+    return load32(&slot->singles) + load32(&slot->longer);
 }
 
-static void count_cached(struct slot *slot, int frames)
+uint32_t cache_refill(struct weir_frames *f, struct slot *slot)
 {
-    atomic_store_explicit(&slot->cached, cached_in(slot) + (uint32_t)frames, memory_order_relaxed);
-}
-
-struct slot *cache_enter(struct weir_frames *f)
-{
-    if (f->slot_count == 0)
-        return NULL;
-    unsigned i = f->platform->slot(f->platform->context);
-    struct slot *slot = &f->slots[i < f->slot_count ? i : i % f->slot_count];
-    return lock_try(&slot->lock) ? slot : NULL;
-}
-
-void cache_leave(struct slot *slot)
-{
-    lock_drop(&slot->lock);
-}
-
-/* Moves free frames into the slot. The table's lock is held, from here down to drain. */
-static void refill(struct weir_frames *f, struct slot *slot)
-{
-    while (slot->singles < CACHE_BATCH) {
-        unsigned order = log2_floor(CACHE_BATCH - slot->singles);
+    uint32_t depth = load32(&slot->singles);
+    frames_lock(f);
+    while (depth < CACHE_BATCH) {
+        unsigned order = log2_floor(CACHE_BATCH - depth);
         size_t n = buddy_take_some(f, &order);
         if (n == 0)
             break;
         bool zero = run_claim(f, n, (size_t)1 << order);
         /* the lowest on top */
         for (size_t at = n + ((size_t)1 << order); at-- > n;)
-            slot->single[slot->singles++] = (uint32_t)(at * 2 + zero);
-        count_cached(slot, 1 << order);
+            slot->single[depth++] = (uint32_t)(at * 2 + zero);
+        store32(&slot->singles, depth);
     }
+    frames_unlock(f);
+    return depth;
 }
 
-/* Gives the single frames cached longest ago back. */
-static void drain_singles(struct weir_frames *f, struct slot *slot, uint32_t count)
+/* Gives the `count` single frames cached longest ago back, the table's lock held. */
+static uint32_t drain_singles(struct weir_frames *f, struct slot *slot, uint32_t count)
 {
+    uint32_t left = load32(&slot->singles) - count;
     for (uint32_t i = 0; i < count; i++)
         __builtin_prefetch(&f->bits[slot->single[i] / 2 >> CHUNK_ORDER], 1);
     for (uint32_t i = 0, run; i < count; i += run) {
@@ -85,9 +79,17 @@ static void drain_singles(struct weir_frames *f, struct slot *slot, uint32_t cou
             ;
         run_release(f, slot->single[i] / 2, run, slot->single[i] & 1);
     }
-    slot->singles -= count;
-    __builtin_memmove(slot->single, slot->single + count, slot->singles * sizeof(slot->single[0]));
-    count_cached(slot, -(int)count);
+    __builtin_memmove(slot->single, slot->single + count, left * sizeof(slot->single[0]));
+    store32(&slot->singles, left);
+    return left;
+}
+
+uint32_t cache_drain(struct weir_frames *f, struct slot *slot)
+{
+    frames_lock(f);
+    uint32_t left = drain_singles(f, slot, CACHE_BATCH);
+    frames_unlock(f);
+    return left;
 }
 
 static size_t pop_run(struct weir_frames *f, struct slot *slot, size_t count, bool *zero)
@@ -97,12 +99,12 @@ static size_t pop_run(struct weir_frames *f, struct slot *slot, size_t count, bo
     *zero = word_cached_zero(word);
     slot->top[count] = (uint32_t)word_cached_next(word);
     slot->depth[count]--;
-    count_cached(slot, -(int)count);
+    store32(&slot->longer, load32(&slot->longer) - count);
     return n;
 }
 
-/* Gives up to `runs` runs of one length back. */
-static void drain(struct weir_frames *f, struct slot *slot, size_t count, unsigned runs)
+/* Gives up to `runs` runs of one length back, the table's lock held. */
+static void drain_runs(struct weir_frames *f, struct slot *slot, size_t count, unsigned runs)
 {
     for (; runs > 0 && slot->depth[count] > 0; runs--) {
         bool zero;
@@ -114,51 +116,23 @@ static void drain(struct weir_frames *f, struct slot *slot, size_t count, unsign
 
 size_t cache_pop(struct weir_frames *f, struct slot *slot, size_t count, bool *zero)
 {
-    size_t n = 0;
-    if (count > 1) {
-        if (slot->depth[count] == 0)
-            return 0;
-        n = pop_run(f, slot, count, zero);
-    } else {
-        if (slot->singles == 0) {
-            frames_lock(f);
-            refill(f, slot);
-            frames_unlock(f);
-            if (slot->singles == 0)
-                return 0;
-        }
-        uint32_t entry = slot->single[--slot->singles];
-        count_cached(slot, -1);
-        *zero = entry & 1;
-        n = entry / 2;
-    }
+    if (slot->depth[count] == 0)
+        return 0;
     add(&slot->allocs);
-    return n;
+    return pop_run(f, slot, count, zero);
 }
 
 void cache_push(struct weir_frames *f, struct slot *slot, size_t n, size_t count, bool zero)
 {
-    if (count > 1) {
-        word_store(f, n, word_cached(order_up(f, n, n + count), count, zero, slot->top[count]));
-        slot->top[count] = (uint32_t)n;
-        slot->depth[count]++;
-    } else {
-        if (slot->singles == CACHE_SINGLES) {
-            frames_lock(f);
-            drain_singles(f, slot, CACHE_BATCH);
-            frames_unlock(f);
-        }
-        slot->single[slot->singles++] = (uint32_t)(n * 2 + zero);
-    }
-    count_cached(slot, (int)count);
+    word_store(f, n, word_cached(order_up(f, n, n + count), count, zero, slot->top[count]));
+    slot->top[count] = (uint32_t)n;
+    slot->depth[count]++;
+    store32(&slot->longer, load32(&slot->longer) + count);
     add(&slot->frees);
-    if (cached_in(slot) <= CACHE_FRAMES)
+    if (load32(&slot->longer) <= CACHE_LONGER)
         return;
     frames_lock(f);
-    if (count > 1)
-        drain(f, slot, count, CACHE_BATCH);
-    else
-        drain_singles(f, slot, slot->singles);
+    drain_runs(f, slot, count, CACHE_BATCH);
     frames_unlock(f);
 }
 
@@ -172,9 +146,9 @@ bool cache_flush(struct weir_frames *f)
         lock_take(&slot->lock, f->platform);
         frames_lock(f);
         any = any || cached_in(slot) > 0;
-        drain_singles(f, slot, slot->singles);
+        drain_singles(f, slot, load32(&slot->singles));
         for (size_t count = 2; count <= CACHE_LENGTH; count++)
-            drain(f, slot, count, CACHE_FRAMES);
+            drain_runs(f, slot, count, CACHE_LONGER);
         frames_unlock(f);
         lock_drop(&slot->lock);
     }

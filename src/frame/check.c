@@ -127,7 +127,7 @@ static const char *check_lists(const struct weir_frames *f, struct sums *sums)
 static const char *check_free(const struct weir_frames *f, const struct walk *walk)
 {
     for (size_t n = walk->n; n < walk->n + walk->count; n++) {
-        if (word_load(f, n) != 0 || run_is_single(f, n))
+        if (word_load(f, n) != 0 || single_is(f, n))
             return "a frame is free and in use";
     }
     return NULL;
@@ -157,7 +157,7 @@ static const char *check_inside(const struct weir_frames *f, const struct walk *
     for (size_t n = walk->n; n < end;) {
         size_t block = (size_t)1 << order_up(f, n, end);
         for (size_t at = n + 1; at < n + block; at++) {
-            if (word_load(f, at) != 0 || run_is_single(f, at))
+            if (word_load(f, at) != 0 || single_is(f, at))
                 return "a word inside a block is not zero";
         }
         n += block;
@@ -238,12 +238,11 @@ static const char *check_slots(const struct weir_frames *f)
 {
     for (unsigned i = 0; i < f->slot_count; i++) {
         const struct slot *slot = &f->slots[i];
-        size_t cached = 0;
-        for (uint32_t k = 0; k < slot->singles; k++) {
+        size_t longer = 0;
+        for (uint32_t k = 0; k < atomic_load_explicit(&slot->singles, memory_order_relaxed); k++) {
             size_t n = slot->single[k] / 2;
-            if (!in_span(f, n) || word_load(f, n) != 0 || run_is_single(f, n) || buddy_is_free(f, n))
+            if (!in_span(f, n) || word_load(f, n) != 0 || single_is(f, n) || buddy_is_free(f, n))
                 return "a cached frame is in use or free";
-            cached++;
         }
         for (size_t count = 2; count <= CACHE_LENGTH; count++) {
             size_t n = slot->top[count];
@@ -255,9 +254,9 @@ static const char *check_slots(const struct weir_frames *f)
             }
             if (n != 0)
                 return "a cache is longer than its depth";
-            cached += slot->depth[count] * count;
+            longer += slot->depth[count] * count;
         }
-        if (cached != atomic_load_explicit(&slot->cached, memory_order_relaxed))
+        if (longer != atomic_load_explicit(&slot->longer, memory_order_relaxed))
             return "the number of frames in a cache is wrong";
     }
     return NULL;

@@ -31,16 +31,18 @@ static unsigned block_words(unsigned order)
     return order < 6 ? 1 : 1u << (order - 6);
 }
 
-static bool is_free(const struct frame_bits *bits, unsigned at, unsigned order)
+static bool is_free_words(const struct frame_bits *bits, unsigned at, unsigned order)
 {
-    if (likely(order < 6))
-        return (~bits->free[at >> 6] & block_mask(at, order)) == 0;
-    uint64_t mask = block_mask(at, order);
     for (unsigned g = at >> 6; g < (at >> 6) + block_words(order); g++) {
-        if (~bits->free[g] & mask)
+        if (~bits->free[g] != 0)
             return false;
     }
     return true;
+}
+
+static inline bool is_free(const struct frame_bits *bits, unsigned at, unsigned order)
+{
+    return order < 6 ? (~bits->free[at >> 6] & block_mask(at, order)) == 0 : is_free_words(bits, at, order);
 }
 
 static bool is_backed(const struct frame_bits *bits, unsigned at, unsigned order)

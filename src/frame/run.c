@@ -12,30 +12,12 @@
 #include "src/frame/bitmaps.h"
 #include "src/frame/walk.h"
 
-static _Atomic(uint64_t) *single_group(const struct weir_frames *f, size_t n)
-{
-    return &f->bits[n >> CHUNK_ORDER].single[n >> 6 & (CHUNK_GROUPS - 1)];
-}
-
-bool run_is_single(const struct weir_frames *f, size_t n)
-{
-    return atomic_load_explicit(single_group(f, n), memory_order_relaxed) >> (n & 63) & 1;
-}
-
-bool run_set_single(struct weir_frames *f, size_t n, bool single)
-{
-    uint64_t mask = ones(n & 63, 1);
-    uint64_t old = single ? atomic_fetch_or_explicit(single_group(f, n), mask, memory_order_relaxed)
-                          : atomic_fetch_and_explicit(single_group(f, n), ~mask, memory_order_relaxed);
-    return old & mask;
-}
-
 struct cover run_cover(const struct weir_frames *f, size_t n)
 {
     uint64_t word = word_load(f, n);
     if (word & WORD_SLAB)
         return (struct cover){n, word};
-    if (word == 0 && run_is_single(f, n))
+    if (word == 0 && single_is(f, n))
         return (struct cover){n, word_block(0, KIND_RUN, 1)};
     for (unsigned order = 0; order <= f->order_max; order++) {
         size_t start = n & ~(((size_t)1 << order) - 1);
@@ -64,7 +46,7 @@ struct cover run_head(const struct weir_frames *f, size_t n)
 void run_mark(struct weir_frames *f, size_t n, size_t count, enum block_kind kind)
 {
     if (count == 1 && kind == KIND_RUN) {
-        run_set_single(f, n, true);
+        single_set(f, n);
         return;
     }
     for (size_t at = n, end = n + count; at < end;) {
@@ -156,7 +138,22 @@ static bool is_natural(size_t count, size_t align)
     return align == 1 || (align <= count && is_power_of_two(count));
 }
 
-/* Allocates a short run from this CPU's cache, 0 if it has none. */
+/* Allocates one frame from this CPU's cache, 0 if it has none. */
+static size_t alloc_single(struct weir_frames *f, bool *zero)
+{
+    struct slot *slot = cache_enter(f);
+    if (slot == NULL)
+        return 0;
+    size_t entry = cache_pop_single(f, slot), n = entry / 2;
+    if (likely(n != 0))
+        single_set(f, n);
+    cache_leave(slot);
+    if (zero != NULL)
+        *zero = entry & 1;
+    return n;
+}
+
+/* The same for two frames and more. */
 static size_t alloc_short(struct weir_frames *f, size_t count, bool *zero)
 {
     struct slot *slot = cache_enter(f);
@@ -164,26 +161,23 @@ static size_t alloc_short(struct weir_frames *f, size_t count, bool *zero)
         return 0;
     bool known = false;
     size_t n = cache_pop(f, slot, count, &known);
-    if (n != 0) {
-        if (count == 1)
-            run_set_single(f, n, true);
-        else
-            word_store(f, n, word_block(order_up(f, n, n + count), KIND_RUN, count));
-    }
+    if (n != 0)
+        word_store(f, n, word_block(order_up(f, n, n + count), KIND_RUN, count));
     cache_leave(slot);
     if (zero != NULL)
         *zero = known;
     return n;
 }
 
-uintptr_t weir_frames_alloc(struct weir_frames *f, size_t count, size_t align, unsigned flags, bool *zero)
+static __attribute__((noinline)) uintptr_t alloc_run(struct weir_frames *f, size_t count, size_t align, unsigned flags,
+                                                     bool *zero)
 {
     align = align != 0 ? align : 1;
     if (!is_power_of_two(align)) {
-        frames_misuse(f, WEIR_INVALID, __func__, 0, count);
+        frames_misuse(f, WEIR_INVALID, "weir_frames_alloc", 0, count);
         return 0;
     }
-    if (count - 1 < CACHE_LENGTH && is_natural(count, align) && flags == 0) {
+    if (count - 2 <= CACHE_LENGTH - 2 && is_natural(count, align) && flags == 0) {
         size_t n = alloc_short(f, count, zero);
         if (n != 0)
             return address_of(f, n);
@@ -192,6 +186,16 @@ uintptr_t weir_frames_alloc(struct weir_frames *f, size_t count, size_t align, u
         return 0;
     struct want want = {.count = count, .align = align, .low = f->first, .high = f->end};
     return alloc(f, &want, true, flags, zero);
+}
+
+uintptr_t weir_frames_alloc(struct weir_frames *f, size_t count, size_t align, unsigned flags, bool *zero)
+{
+    if (count == 1 && align <= 1 && flags == 0) {
+        size_t n = alloc_single(f, zero);
+        if (likely(n != 0))
+            return address_of(f, n);
+    }
+    return alloc_run(f, count, align, flags, zero);
 }
 
 uintptr_t weir_frames_alloc_within(struct weir_frames *f, size_t count, size_t align, uintptr_t low, uintptr_t high,
@@ -229,7 +233,7 @@ enum weir_status run_verdict(const struct weir_frames *f, size_t n)
 static bool seize(struct weir_frames *f, size_t head, uint64_t word)
 {
     if (word == word_block(0, KIND_RUN, 1) && word_load(f, head) == 0)
-        return run_set_single(f, head, false);
+        return single_clear(f, head);
     return atomic_compare_exchange_strong_explicit(&f->word[head], &word, 0, memory_order_relaxed,
                                                    memory_order_relaxed);
 }
@@ -253,32 +257,41 @@ enum weir_status run_detach(struct weir_frames *f, size_t n, size_t count, enum 
     return WEIR_OK;
 }
 
-/* Frees a whole short run into this CPU's cache. False: it is none, or there is no cache. */
-static bool free_short(struct weir_frames *f, size_t n, size_t count, bool zero)
+/* Frees a run of one frame into this CPU's cache. False: it is none, or there is no cache. */
+static bool free_single(struct weir_frames *f, size_t n, bool zero)
 {
-    struct slot *slot = cache_fits(n, count) ? cache_enter(f) : NULL;
+    struct slot *slot = cache_enter(f);
     if (slot == NULL)
         return false;
-    bool seized;
-    if (count == 1) {
-        seized = run_set_single(f, n, false);
-    } else {
-        uint64_t word = word_load(f, n);
-        seized = word_kind(word) == KIND_RUN && word_value(word) == count && seize(f, n, word);
-    }
+    bool seized = single_clear(f, n);
+    if (likely(seized))
+        cache_push_single(f, slot, n, zero);
+    cache_leave(slot);
+    return seized;
+}
+
+/* The same for a whole run of two frames and more. */
+static bool free_short(struct weir_frames *f, size_t n, size_t count, bool zero)
+{
+    struct slot *slot = cache_enter(f);
+    if (slot == NULL)
+        return false;
+    uint64_t word = word_load(f, n);
+    bool seized = word_kind(word) == KIND_RUN && word_value(word) == count && seize(f, n, word);
     if (seized)
         cache_push(f, slot, n, count, zero);
     cache_leave(slot);
     return seized;
 }
 
-static enum weir_status free_run(struct weir_frames *f, uintptr_t start, size_t count, bool zero, const char *operation)
+static __attribute__((noinline)) enum weir_status free_run(struct weir_frames *f, uintptr_t start, size_t count,
+                                                           bool zero, const char *operation)
 {
     enum weir_status status = frames_range(f, start, count);
     if (unlikely(status != WEIR_OK))
         return frames_misuse(f, status, operation, start, count);
     size_t n = number_of(f, start);
-    if (free_short(f, n, count, zero))
+    if (count > 1 && cache_fits(n, count) && free_short(f, n, count, zero))
         return WEIR_OK;
     frames_lock(f);
     status = run_detach(f, n, count, KIND_RUN);
@@ -290,14 +303,23 @@ static enum weir_status free_run(struct weir_frames *f, uintptr_t start, size_t 
     return status == WEIR_OK ? WEIR_OK : frames_misuse(f, status, operation, start, count);
 }
 
+static inline enum weir_status free_any(struct weir_frames *f, uintptr_t start, size_t count, bool zero,
+                                        const char *operation)
+{
+    size_t n = number_of(f, start);
+    if (count == 1 && start % WEIR_FRAME_SIZE == 0 && in_span(f, n) && likely(free_single(f, n, zero)))
+        return WEIR_OK;
+    return free_run(f, start, count, zero, operation);
+}
+
 enum weir_status weir_frames_free(struct weir_frames *f, uintptr_t start, size_t count)
 {
-    return free_run(f, start, count, false, __func__);
+    return free_any(f, start, count, false, __func__);
 }
 
 enum weir_status weir_frames_free_zeroed(struct weir_frames *f, uintptr_t start, size_t count)
 {
-    return free_run(f, start, count, true, __func__);
+    return free_any(f, start, count, true, __func__);
 }
 
 bool weir_frames_grow(struct weir_frames *f, uintptr_t start, size_t count, size_t wanted, bool *zero)
@@ -320,7 +342,7 @@ bool weir_frames_grow(struct weir_frames *f, uintptr_t start, size_t count, size
         bool known = run_claim(f, n + count, wanted - count);
         if (zero != NULL)
             *zero = known;
-        run_set_single(f, n, false);
+        single_clear(f, n);
         run_unmark(f, n, count);
         run_mark(f, n, wanted, KIND_RUN);
     }
@@ -335,7 +357,7 @@ size_t weir_frames_run_length(const struct weir_frames *f, uintptr_t start)
         return 0;
     uint64_t word = word_load(f, n);
     if (word == 0)
-        return run_is_single(f, n);
+        return single_is(f, n);
     return word_kind(word) == KIND_RUN ? word_value(word) : 0;
 }
 

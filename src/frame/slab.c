@@ -18,7 +18,14 @@ static size_t alloc_cached(struct weir_frames *f, unsigned order, uint64_t word,
     struct slot *slot = (size_t)1 << order <= CACHE_LENGTH ? cache_enter(f) : NULL;
     if (slot == NULL)
         return 0;
-    size_t n = cache_pop(f, slot, (size_t)1 << order, zero);
+    size_t n;
+    if (order > 0) {
+        n = cache_pop(f, slot, (size_t)1 << order, zero);
+    } else {
+        size_t entry = cache_pop_single(f, slot);
+        n = entry / 2;
+        *zero = entry & 1;
+    }
     if (n != 0)
         slab_mark(f, n, order, word);
     cache_leave(slot);
@@ -89,8 +96,10 @@ static enum weir_status slab_seize(struct weir_frames *f, size_t n, unsigned ord
 static enum weir_status free_cached(struct weir_frames *f, struct slot *slot, size_t n, unsigned order)
 {
     enum weir_status status = slab_seize(f, n, order);
-    if (status == WEIR_OK)
+    if (status == WEIR_OK && order > 0)
         cache_push(f, slot, n, (size_t)1 << order, false);
+    else if (status == WEIR_OK)
+        cache_push_single(f, slot, n, false);
     cache_leave(slot);
     return status;
 }

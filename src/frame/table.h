@@ -73,12 +73,13 @@ struct frame_bits {
 #define CACHE_LENGTH  16
 #define CACHE_SINGLES 64
 
-/* A per-CPU cache. The platform's slot number is only a hint, so each has a lock, which is nearly always free. */
+/* A per-CPU cache. The platform's slot number is only a hint, so each has a lock, which is nearly always free; whoever
+ * holds it writes the rest, the atomic ones are read by anyone. */
 struct slot {
     alignas(64) struct lock lock;
-    _Atomic(uint32_t) cached; /* frames in all stacks; written under `lock`, read by anyone */
+    _Atomic(uint32_t) singles; /* depth of the stack of single frames */
+    _Atomic(uint32_t) longer;  /* frames in the other stacks */
     _Atomic(uint64_t) allocs, frees;
-    uint32_t singles;                 /* depth of the stack of single frames */
     uint32_t single[CACHE_SINGLES];   /* number * 2 + known-zero */
     uint32_t top[CACHE_LENGTH + 1];   /* for each length from 2 on: number of the run freed last; 0: none */
     uint16_t depth[CACHE_LENGTH + 1]; /* runs in the stack */
@@ -245,9 +246,28 @@ struct cover run_head(const struct weir_frames *f, size_t n);
 void run_mark(struct weir_frames *f, size_t n, size_t count, enum block_kind kind);
 void run_unmark(struct weir_frames *f, size_t n, size_t count);
 
-/* Says that n is a run of one frame, or is none any more; returns whether it was one. Without the lock. */
-bool run_set_single(struct weir_frames *f, size_t n, bool single);
-bool run_is_single(const struct weir_frames *f, size_t n);
+/* The bits that say which frames are runs of one frame: n's group of 64. They change without the lock. */
+static inline _Atomic(uint64_t) *single_group(const struct weir_frames *f, size_t n)
+{
+    return &f->bits[n >> CHUNK_ORDER].single[n >> 6 & (CHUNK_GROUPS - 1)];
+}
+
+static inline bool single_is(const struct weir_frames *f, size_t n)
+{
+    return atomic_load_explicit(single_group(f, n), memory_order_relaxed) >> (n & 63) & 1;
+}
+
+static inline void single_set(struct weir_frames *f, size_t n)
+{
+    atomic_fetch_or_explicit(single_group(f, n), UINT64_C(1) << (n & 63), memory_order_relaxed);
+}
+
+/* Returns whether n was one. */
+static inline bool single_clear(struct weir_frames *f, size_t n)
+{
+    uint64_t mask = UINT64_C(1) << (n & 63);
+    return atomic_fetch_and_explicit(single_group(f, n), ~mask, memory_order_relaxed) & mask;
+}
 
 /* Accounts for [n, n + count), which just left the free memory for a user: bits, counts, peak. True if known-zero. */
 bool run_claim(struct weir_frames *f, size_t n, size_t count);
@@ -264,11 +284,51 @@ enum weir_status run_verdict(const struct weir_frames *f, size_t n);
 /* --- cache.c --- */
 
 /* The cache of this CPU, locked; null if there is none or somebody else uses it. Whoever moves frames between a cache
- * and a user changes their words before it leaves: so that whoever holds all locks sees every frame somewhere. */
-struct slot *cache_enter(struct weir_frames *f);
-void cache_leave(struct slot *slot);
+ * and a user changes their words and bits before it leaves: so that whoever holds all locks sees every frame somewhere.
+ */
+static inline struct slot *cache_enter(struct weir_frames *f)
+{
+    if (f->slot_count == 0)
+        return NULL;
+    unsigned i = f->platform->slot(f->platform->context);
+    struct slot *slot = &f->slots[likely(i < f->slot_count) ? i : i % f->slot_count];
+    return lock_try(&slot->lock) ? slot : NULL;
+}
 
-/* A cached run, naturally aligned if `count` is a power of two, or 0. Its words are still those of a cached run. */
+static inline void cache_leave(struct slot *slot)
+{
+    lock_drop(&slot->lock);
+}
+
+/* Makes the stack of single frames half full, as far as there is memory; returns its depth. */
+uint32_t cache_refill(struct weir_frames *f, struct slot *slot);
+
+/* Makes the full stack of single frames half full; returns its depth. */
+uint32_t cache_drain(struct weir_frames *f, struct slot *slot);
+
+/* A single frame, 0 if there is no memory: its number * 2 + known-zero. */
+static inline size_t cache_pop_single(struct weir_frames *f, struct slot *slot)
+{
+    uint32_t depth = atomic_load_explicit(&slot->singles, memory_order_relaxed);
+    if (unlikely(depth == 0) && (depth = cache_refill(f, slot)) == 0)
+        return 0;
+    atomic_store_explicit(&slot->singles, depth - 1, memory_order_relaxed);
+    atomic_store_explicit(&slot->allocs, slot->allocs + 1, memory_order_relaxed);
+    return slot->single[depth - 1];
+}
+
+static inline void cache_push_single(struct weir_frames *f, struct slot *slot, size_t n, bool zero)
+{
+    uint32_t depth = atomic_load_explicit(&slot->singles, memory_order_relaxed);
+    if (unlikely(depth == CACHE_SINGLES))
+        depth = cache_drain(f, slot);
+    slot->single[depth] = (uint32_t)(n * 2 + zero);
+    atomic_store_explicit(&slot->singles, depth + 1, memory_order_relaxed);
+    atomic_store_explicit(&slot->frees, slot->frees + 1, memory_order_relaxed);
+}
+
+/* A cached run of two frames or more, naturally aligned if `count` is a power of two; 0 if there is none. Its words are
+ * still those of a cached run. */
 size_t cache_pop(struct weir_frames *f, struct slot *slot, size_t count, bool *zero);
 
 /* Puts in a run that cache_fits. The words of its bodies, if it has any, are right; its first one is clear. */

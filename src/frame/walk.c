@@ -46,7 +46,7 @@ static void classify(const struct weir_frames *f, struct walk *walk)
         size_t chunk_end = (c + 1) << CHUNK_ORDER;
         walk->kind = WEIR_FRAME_FREE;
         walk->count = buddy_free_end(f, n, chunk_end < f->end ? chunk_end : f->end) - n;
-    } else if (run_is_single(f, n)) {
+    } else if (single_is(f, n)) {
         walk->kind = WEIR_FRAME_RUN;
     } else if (f->added[c] == 0) {
         walk->kind = WEIR_FRAME_HOLE;

@@ -64,7 +64,7 @@ static void break_slab(void)
 
 static void break_single(void)
 {
-    run_set_single(f, f->end - 1200, true);
+    single_set(f, f->end - 1200);
 }
 
 static void break_free_bit(void)
