@@ -99,7 +99,7 @@ void clock_init(uint64_t boot_tsc)
 {
     start_tsc = boot_tsc;
     struct cpuid r = cpuid(0x40000000, 0);
-    if (r.b == 0x4b4d564b) /* KVMK */
+    if (r.b == HYPERVISOR_KVM)
         kvmclock = cpuid(0x40000001, 0).a >> 3 & 1;
     uint64_t hertz = hertz_from_cpuid();
     if (!hertz)

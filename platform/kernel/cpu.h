@@ -105,6 +105,10 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
     return r;
 }
 
+/* The hypervisor's name, first four bytes: register b of leaf 0x40000000. */
+#define HYPERVISOR_TCG 0x54474354u
+#define HYPERVISOR_KVM 0x4b4d564bu
+
 /* Registers of the local APIC, by their offset. */
 enum {
     APIC_ID = 0x20,

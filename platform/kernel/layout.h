@@ -34,7 +34,7 @@
 #define TIMER_RETRY     100000 /* nanoseconds: the holder of a lock was not preempted, its next chance */
 
 /* Functions of ring 0: kernel_gate(number, …) of entry.S. */
-#define GATE_IDLE       0 /* waits for an interrupt, unless cpu.wake is set */
+#define GATE_IDLE       0 /* waits for an interrupt, unless cpu.wake or cpu.tick is set */
 #define GATE_ROOT       1 /* (root): loads cr3 */
 #define GATE_ENTRIES    2 /* (runs, n): writes page table entries, see struct entry_run, and flushes the TLB */
 #define GATE_FLUSH      3 /* flushes the TLB of this CPU */

@@ -10,8 +10,8 @@
  * to make progress. A halting CPU sets its timer to `due`.
  *
  * No wake-up is lost: a CPU sets `halted`, then looks at the queue; who makes a thread ready puts it into the queue,
- * then looks at `halted`. The interrupt may come before the HLT: then cpu.wake, which ring 0 tests with interrupts off,
- * keeps it from halting.
+ * then looks at `halted`. The interrupt may come before the HLT, and so may the timer's: then cpu.wake or cpu.tick,
+ * which ring 0 tests with interrupts off, keeps it from halting.
  */
 #include "console.h"
 #include "kernel.h"
@@ -228,6 +228,7 @@ static void idle(struct cpu *cpu)
             break;
         pause();
     }
+    cpu->tick = 0;
     cpu->halted = true;
     atomic_thread_fence(memory_order_seq_cst);
     uint64_t now = kernel_now(), until = due;
@@ -330,7 +331,7 @@ void scheduler_detect_timer(void)
     cpu->tick = 0;
     clock_arm(DETECT_NS);
     uint64_t start = kernel_now();
-    bool emulated = cpuid(0x40000000, 0).b == 0x54474354; /* TCGTCGTCGTCG: its timer is late now and then */
+    bool emulated = cpuid(0x40000000, 0).b == HYPERVISOR_TCG; /* its timer is late now and then */
     while (!cpu->tick && kernel_now() - start < (emulated ? 50000000 : 300000))
         pause();
     preemptive = cpu->tick;

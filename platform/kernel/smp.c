@@ -57,6 +57,18 @@ void cpu_init(unsigned number)
     *(unsigned char *)stub_io_end = 0xff;
 }
 
+/* The old interrupt controller would interrupt through LINT0 (firmware leaves the timer on). QEMU's emulation does not
+ * forget an interrupt that is pending when LINT0 is masked, and then delivers it as vector -1: so there the
+ * controller's own masks come first. Elsewhere their port accesses would be for nothing. */
+static void quiet_old_controller(void)
+{
+    if (cpuid(0x40000000, 0).b == HYPERVISOR_TCG && this_cpu()->number == 0) {
+        outb(0x21, 0xff);
+        outb(0xa1, 0xff);
+    }
+    apic_write(APIC_LINT0, 0x10000);
+}
+
 void cpu_start_features(void)
 {
     if (!simd_enable())
@@ -64,7 +76,7 @@ void cpu_start_features(void)
     struct cpu *cpu = this_cpu();
     cpu->apic = apic_read(APIC_ID) >> 24;
     apic_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
-    apic_write(APIC_LINT0, 0x10000); /* the old interrupt controller keeps quiet */
+    quiet_old_controller();
     apic_write(APIC_TIMER_DIVIDE, 0xb);
     apic_write(APIC_TIMER, VECTOR_TIMER);
 }

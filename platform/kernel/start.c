@@ -22,9 +22,12 @@
 #define WINDOW_MAX   ((uint64_t)512 << 30)
 #define STACK_MIN    ((size_t)64 << 10)
 #define STACK_MAX    ((size_t)8 << 20)
-#define STACK_SHARE  32                   /* of the memory, for the first thread's stack */
-#define FIRMWARE_TOP ((uint64_t)16 << 20) /* what firmware may have written to below the top of low memory */
-#define FOUR_GIB     ((uint64_t)4 << 30)
+#define STACK_SHARE  32                  /* of the memory, for the first thread's stack */
+#define FIRMWARE_LOW ((uint64_t)1 << 20) /* firmware works below here, */
+#define FIRMWARE_TOP                                                                                                   \
+    ((uint64_t)32 << 20) /* and in so much below the top of low memory: SeaBIOS moves itself to 16 MiB                 \
+                            below it, and leaves its code there */
+#define FOUR_GIB ((uint64_t)4 << 30)
 
 struct start_info {
     uint32_t magic, version, flags, modules;
@@ -133,31 +136,34 @@ static void read_map(struct memory_map *map)
     command_line_parse(&command_line, info->command_line ? (const char *)(uintptr_t)info->command_line : "");
 }
 
-/* Whether nothing can have written to [start, end) of physical memory: not the first MiBs, not the top of low memory,
- * where firmware works. */
-static bool untouched(uint64_t start, uint64_t end, uint64_t low_top)
+/* The part of [*start, *end) of physical memory that nothing can have written to yet. */
+static void untouched(uint64_t *start, uint64_t *end, uint64_t low_top)
 {
-    if (start >= FOUR_GIB)
-        return true;
-    return start >= FIRMWARE_TOP && low_top >= FIRMWARE_TOP && end <= low_top - FIRMWARE_TOP;
+    if (*start >= FOUR_GIB)
+        return;
+    uint64_t top = low_top > FIRMWARE_TOP ? low_top - FIRMWARE_TOP : 0;
+    if (*start < FIRMWARE_LOW)
+        *start = FIRMWARE_LOW;
+    if (*end > top)
+        *end = top;
+    if (*end < *start)
+        *end = *start;
 }
 
-/* Adds the part of the window's extent from `from` on, in up to three pieces: nobody has written to the middle one. */
+/* Adds the extent's memory from `from` on; what nobody has written to as known zero. */
 static void add_extent(const struct extent *e, uintptr_t from, uint64_t low_top)
 {
-    uint64_t start = e->physical + (from - e->virtual), end = e->physical + e->bytes;
-    uint64_t clean = start < FIRMWARE_TOP ? FIRMWARE_TOP : start, dirty = end;
-    if (start < FOUR_GIB && dirty > low_top - FIRMWARE_TOP)
-        dirty = low_top - FIRMWARE_TOP;
-    if (clean >= dirty || !untouched(clean, dirty, low_top)) {
-        weir_frames_add(frames, from, (end - start) >> 12, 0);
-        return;
-    }
-    if (clean > start)
-        weir_frames_add(frames, from, (clean - start) >> 12, 0);
-    weir_frames_add(frames, e->virtual + (clean - e->physical), (dirty - clean) >> 12, WEIR_REGION_ZERO);
-    if (end > dirty)
-        weir_frames_add(frames, e->virtual + (dirty - e->physical), (end - dirty) >> 12, 0);
+    uint64_t first = e->physical + (from - e->virtual), last = e->physical + e->bytes;
+    uint64_t clean = first, dirty = last;
+    untouched(&clean, &dirty, low_top);
+    if (clean >= dirty)
+        clean = dirty = last;
+    if (first < clean)
+        weir_frames_add(frames, from, (clean - first) >> 12, 0);
+    if (clean < dirty)
+        weir_frames_add(frames, e->virtual + (clean - e->physical), (dirty - clean) >> 12, WEIR_REGION_ZERO);
+    if (dirty < last)
+        weir_frames_add(frames, e->virtual + (dirty - e->physical), (last - dirty) >> 12, 0);
 }
 
 static void start_memory(struct memory_map *map)
@@ -185,7 +191,9 @@ static void start_memory(struct memory_map *map)
     if (home->physical + home->bytes < first + metadata)
         kernel_panic("too little memory");
     char *place = (char *)home->virtual + (first - home->physical);
-    if (!untouched(first, first + metadata, low_top))
+    uint64_t clean = first, dirty = first + metadata;
+    untouched(&clean, &dirty, low_top);
+    if (dirty - clean < metadata)
         memset(place, 0, metadata);
     paging_record(place);
     struct weir_frames_config config = {

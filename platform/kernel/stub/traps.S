@@ -115,6 +115,8 @@ invalid_opcode:
 gate_idle:
     cmpl $0, %gs:CPU_WAKE
     jne 1f
+    cmpl $0, %gs:CPU_TICK   /* the timer that should end the wait came before it */
+    jne 1f
     sti                     /* takes effect behind the next instruction */
     hlt
     cli
