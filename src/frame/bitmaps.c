@@ -20,21 +20,20 @@ static inline size_t group_of(size_t n)
     return n >> 6 & (CHUNK_GROUPS - 1);
 }
 
-static void touch(struct weir_frames *f, size_t n, size_t count)
+static struct summary *summary_of(const struct weir_frames *f, size_t chunk)
 {
-    size_t chunk = n >> CHUNK_ORDER;
-    size_t chunks = ((n + count - 1) >> CHUNK_ORDER) - chunk + 1;
-    while (chunks > 0) {
-        size_t at = chunk;
-        f->touched[at >> 6] |= next_group(&chunk, &chunks);
-    }
+    return &f->summary[chunk >> 6];
 }
 
-struct bits_taken bits_take(struct weir_frames *f, size_t n, size_t count)
+/* What bits_take does within one chunk. */
+static void take_part(struct weir_frames *f, size_t n, size_t count, struct bits_taken *taken)
 {
-    struct bits_taken taken = {.zero = true};
-    uint64_t dirty = 0;
-    size_t from = n, all = count;
+    size_t chunk = n >> CHUNK_ORDER, whole = count;
+    uint64_t chunk_bit = ones(chunk & 63, 1), dirty = 0, any = 0;
+    if (summary_of(f, chunk)->full & chunk_bit) {
+        taken->zero = false;
+        return;
+    }
     while (count > 0) {
         struct frame_bits *bits = bits_of(f, n);
         size_t g = group_of(n);
@@ -44,21 +43,47 @@ struct bits_taken bits_take(struct weir_frames *f, size_t n, size_t count)
         bits->dirty[g] |= mask;
         if (unbacked == 0)
             continue;
+        any |= unbacked;
         bits->backed[g] |= mask;
-        taken.unbacked += count_ones(unbacked);
+        taken->unbacked += count_ones(unbacked);
         if (bits->reported[g] & mask) {
-            taken.reported += count_ones(bits->reported[g] & mask);
+            taken->reported += count_ones(bits->reported[g] & mask);
             bits->reported[g] &= ~mask;
         }
     }
-    if (taken.unbacked > 0)
-        touch(f, from, all);
-    taken.zero = dirty == 0;
+    taken->zero = taken->zero && dirty == 0;
+    if (any != 0)
+        summary_of(f, chunk)->touched |= chunk_bit;
+    if (whole == CHUNK_FRAMES)
+        summary_of(f, chunk)->full |= chunk_bit;
+}
+
+/* The frames from n on that lie within one chunk and before `end`. */
+static size_t part_of_chunk(size_t n, size_t end)
+{
+    size_t rest = CHUNK_FRAMES - (n & (CHUNK_FRAMES - 1));
+    return rest < end - n ? rest : end - n;
+}
+
+struct bits_taken bits_take(struct weir_frames *f, size_t n, size_t count)
+{
+    struct bits_taken taken = {.zero = true};
+    for (size_t end = n + count, part; n < end; n += part) {
+        part = part_of_chunk(n, end);
+        take_part(f, n, part, &taken);
+    }
     return taken;
+}
+
+static void clear_full(struct weir_frames *f, size_t n, size_t count)
+{
+    for (size_t chunk = n >> CHUNK_ORDER; chunk <= (n + count - 1) >> CHUNK_ORDER; chunk++)
+        summary_of(f, chunk)->full &= ~ones(chunk & 63, 1);
 }
 
 void bits_set_zero(struct weir_frames *f, size_t n, size_t count)
 {
+    clear_full(f, n, count);
     while (count > 0) {
         struct frame_bits *bits = bits_of(f, n);
         size_t g = group_of(n);
@@ -77,7 +102,8 @@ void bits_set_dirty(struct weir_frames *f, size_t n, size_t count)
 
 void bits_set_backed(struct weir_frames *f, size_t n, size_t count)
 {
-    touch(f, n, count);
+    for (size_t chunk = n >> CHUNK_ORDER; chunk <= (n + count - 1) >> CHUNK_ORDER; chunk++)
+        summary_of(f, chunk)->touched |= ones(chunk & 63, 1);
     while (count > 0) {
         struct frame_bits *bits = bits_of(f, n);
         size_t g = group_of(n);
@@ -88,6 +114,7 @@ void bits_set_backed(struct weir_frames *f, size_t n, size_t count)
 void bits_set_gone(struct weir_frames *f, size_t n, size_t count, bool reported)
 {
     size_t chunk = n >> CHUNK_ORDER, last = (n + count - 1) >> CHUNK_ORDER;
+    clear_full(f, n, count);
     while (count > 0) {
         struct frame_bits *bits = bits_of(f, n);
         size_t g = group_of(n);
@@ -104,7 +131,7 @@ void bits_set_gone(struct weir_frames *f, size_t n, size_t count, bool reported)
         for (size_t g = 0; g < CHUNK_GROUPS; g++)
             backed |= f->bits[chunk].backed[g];
         if (backed == 0)
-            f->touched[chunk >> 6] &= ~ones(chunk & 63, 1);
+            summary_of(f, chunk)->touched &= ~ones(chunk & 63, 1);
     }
 }
 
@@ -112,8 +139,7 @@ void bits_set_managed(struct weir_frames *f, size_t n, size_t count)
 {
     size_t end = n + count;
     while (n < end) {
-        size_t chunk_end = round_down(n, CHUNK_FRAMES) + CHUNK_FRAMES;
-        size_t part = (end < chunk_end ? end : chunk_end) - n;
+        size_t part = part_of_chunk(n, end);
         f->added[n >> CHUNK_ORDER] += (uint16_t)part;
         if (part == CHUNK_FRAMES) {
             n += part;
@@ -131,8 +157,7 @@ bool bits_any_managed(const struct weir_frames *f, size_t n, size_t count)
 {
     size_t end = n + count;
     while (n < end) {
-        size_t chunk_end = round_down(n, CHUNK_FRAMES) + CHUNK_FRAMES;
-        size_t part = (end < chunk_end ? end : chunk_end) - n;
+        size_t part = part_of_chunk(n, end);
         size_t managed = f->added[n >> CHUNK_ORDER];
         if (managed == 0) {
             n += part;
@@ -153,7 +178,7 @@ bool bits_any_managed(const struct weir_frames *f, size_t n, size_t count)
 bool bits_any_touched(const struct weir_frames *f, size_t chunk, size_t chunks)
 {
     while (chunks > 0) {
-        uint64_t touched = f->touched[chunk >> 6];
+        uint64_t touched = summary_of(f, chunk)->touched;
         if (touched & next_group(&chunk, &chunks))
             return true;
     }
@@ -163,11 +188,18 @@ bool bits_any_touched(const struct weir_frames *f, size_t chunk, size_t chunks)
 size_t bits_count_backed(const struct weir_frames *f, size_t n, size_t count)
 {
     size_t backed = 0;
-    while (count > 0) {
-        const struct frame_bits *bits = bits_of(f, n);
-        size_t g = group_of(n);
-        uint64_t mask = next_group(&n, &count);
-        backed += count_ones(bits->backed[g] & mask);
+    for (size_t end = n + count; n < end;) {
+        size_t part = part_of_chunk(n, end), chunk = n >> CHUNK_ORDER;
+        if (bits_full(f, chunk) || !bits_touched(f, chunk)) {
+            backed += bits_full(f, chunk) ? part : 0;
+            n += part;
+            continue;
+        }
+        while (part > 0) {
+            const struct frame_bits *bits = bits_of(f, n);
+            size_t g = group_of(n);
+            backed += count_ones(bits->backed[g] & next_group(&n, &part));
+        }
     }
     return backed;
 }

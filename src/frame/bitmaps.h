@@ -10,6 +10,9 @@
  *     out (run, slab, metadata, cache)     1      1      0
  *     given to the host by reporting       0      1      1
  *     given to the host by the balloon     0      1      0
+ *
+ * A summary says of each chunk whether any frame is backed, and whether all are backed and dirty: so that large runs
+ * come and go without a look at the bitmaps.
  */
 #ifndef WEIR_FRAME_BITMAPS_H
 #define WEIR_FRAME_BITMAPS_H
@@ -45,7 +48,13 @@ size_t bits_count_backed(const struct weir_frames *f, size_t n, size_t count);
 /* Whether anything of a chunk is backed. */
 static inline bool bits_touched(const struct weir_frames *f, size_t chunk)
 {
-    return f->touched[chunk >> 6] >> (chunk & 63) & 1;
+    return f->summary[chunk >> 6].touched >> (chunk & 63) & 1;
+}
+
+/* Whether all of a chunk is known to be backed and dirty. */
+static inline bool bits_full(const struct weir_frames *f, size_t chunk)
+{
+    return f->summary[chunk >> 6].full >> (chunk & 63) & 1;
 }
 
 #endif

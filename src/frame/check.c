@@ -90,6 +90,11 @@ static const char *check_chunks(const struct weir_frames *f, struct sums *sums)
         }
         if (what == NULL && chunk->state == CHUNK_FREE)
             what = check_large(f, c);
+        uint64_t backed = 0;
+        for (unsigned g = 0; g < CHUNK_GROUPS; g++)
+            backed |= f->bits[c].backed[g];
+        if (what == NULL && backed == 0 && bits_touched(f, c))
+            what = "a chunk is touched, and nothing of it is backed";
         for (unsigned order = 0; order < CHUNK_ORDER; order++)
             sums->blocks[order] += chunk->count[order];
         if (chunk->state == CHUNK_FREE)
@@ -179,6 +184,8 @@ static const char *check_bits(const struct weir_frames *f, const struct walk *wa
             return "a frame is reported and backed";
         if (bits->backed[g] & mask && !bits_touched(f, n >> CHUNK_ORDER))
             return "a backed frame lies in an untouched chunk";
+        if (!(bits->backed[g] & bits->dirty[g] & mask) && bits_full(f, n >> CHUNK_ORDER))
+            return "a chunk is not as full as it is said to be";
         if (bits_any_managed(f, n, 1) != (walk->kind != WEIR_FRAME_HOLE))
             return "a frame that was added is covered by nothing, or one that was not is covered";
     }

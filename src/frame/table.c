@@ -2,7 +2,7 @@
  * Making a frame table and adding memory to it.
  *
  * The metadata, in this order: the structure, the per-CPU caches, the words, the bitmaps, the list heads and chunks,
- * how much of each chunk was added, the map of touched chunks. All of it is right when zero-filled but for the
+ * how much of each chunk was added, the summary of the bitmaps. All of it is right when zero-filled but for the
  * structure and the list heads, so that making a table writes three pages, and adding memory writes two bytes per 2 MiB
  * and one chunk per gigabyte.
  */
@@ -30,7 +30,7 @@ static bool span_of(uintptr_t base, size_t frames, struct span *span)
 
 /* Offsets of the parts. */
 struct layout {
-    size_t slots, words, bits, chunks, added, touched, end;
+    size_t slots, words, bits, chunks, added, summary, end;
 };
 
 /* How many groups of 2^shift numbers a span touches. */
@@ -55,8 +55,8 @@ static struct layout layout_of(const struct span *span)
     layout.bits = round_up(layout.words + (span->end - span->first) * sizeof(uint64_t), 64);
     layout.chunks = layout.bits + chunks * sizeof(struct frame_bits);
     layout.added = layout.chunks + (LIST_HEADS + chunks) * sizeof(struct chunk);
-    layout.touched = round_up(layout.added + chunks * sizeof(uint16_t), 64);
-    layout.end = round_up(layout.touched + groups(span, CHUNK_ORDER + 6) * sizeof(uint64_t), 64);
+    layout.summary = round_up(layout.added + chunks * sizeof(uint16_t), 64);
+    layout.end = round_up(layout.summary + groups(span, CHUNK_ORDER + 6) * sizeof(struct summary), 64);
     return layout;
 }
 
@@ -96,7 +96,7 @@ struct weir_frames *weir_frames_init(const struct weir_frames_config *config)
     f->bits = part(config, layout.bits, chunk, sizeof(struct frame_bits));
     f->chunk = part(config, layout.chunks, chunk - LIST_HEADS, sizeof(struct chunk));
     f->added = part(config, layout.added, chunk, sizeof(uint16_t));
-    f->touched = part(config, layout.touched, chunk >> 6, sizeof(uint64_t));
+    f->summary = part(config, layout.summary, chunk >> 6, sizeof(struct summary));
     f->stamp_order = CHUNK_ORDER;
     f->balloon_top = f->end;
     buddy_init(f);

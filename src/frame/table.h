@@ -23,7 +23,7 @@
  *     (5)  free_backed = number of backed bits of free frames
  *     (6)  frames that are out are backed and dirty
  *     (7)  reported => not backed
- *     (8)  some frame of chunk c is backed => touched(c)
+ *     (8)  touched(c) <=> some frame of chunk c is backed;  full(c) => all of them are backed and dirty
  */
 #ifndef WEIR_FRAME_TABLE_H
 #define WEIR_FRAME_TABLE_H
@@ -85,6 +85,12 @@ struct slot {
     uint16_t depth[CACHE_LENGTH + 1]; /* runs in the stack */
 };
 
+/* Of 64 chunks, a bit each. */
+struct summary {
+    uint64_t touched; /* some frame is backed */
+    uint64_t full;    /* all frames are backed and dirty; may be clear although they are */
+};
+
 struct weir_frames {
     /* constant after init */
     struct frame_map map;
@@ -92,8 +98,8 @@ struct weir_frames {
     _Atomic(uint64_t) *word; /* by frame number, not from zero; so the next four by chunk number */
     struct chunk *chunk;
     struct frame_bits *bits;
-    uint16_t *added;   /* frames of the chunk that are managed */
-    uint64_t *touched; /* bitmap (by chunk number / 64) */
+    uint16_t *added;         /* frames of the chunk that are managed */
+    struct summary *summary; /* by chunk number / 64 */
     struct slot *slots;
     uintptr_t origin; /* address of number 0, modulo 2^64 */
     size_t first, end;
