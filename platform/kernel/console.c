@@ -138,6 +138,8 @@ size_t console_read(char *bytes, size_t n)
 void console_seize(void)
 {
     uint64_t start = read_tsc();
+    if (seized_by == this_cpu())
+        return;
     while (!lock_try(&console) && read_tsc() - start < 2000000000)
         pause();
     seized_by = this_cpu();

@@ -42,7 +42,7 @@ size_t kernel_bus_range(void *context, uintptr_t address, size_t length, uint64_
 
 /* --- devices: hooks of the kernel, weak; platform/kernel/devices.c defines them --- */
 
-/* Called once, after memory, clock and interrupts are there, before the program starts. In thread context. */
+/* Called once, a little after the program started. In kernel context, while other CPUs run threads. */
 void devices_init(void);
 
 /* Does what is due and never waits: called in both kinds of context, on any CPU, also on several at once. Returns the

@@ -19,9 +19,10 @@
 #include "syscalls.h"
 #include "thread.h"
 
-#define SLICE_NS  10000000
-#define SPIN_NS   20000
-#define DETECT_NS 50000
+#define SLICE_NS   10000000
+#define SPIN_NS    20000
+#define DEVICES_NS 20000000 /* after boot: now the devices are started */
+#define DETECT_NS  50000
 
 struct lock scheduler;
 
@@ -29,7 +30,8 @@ static struct thread *queue_head, **queue_tail = &queue_head;
 static _Atomic(unsigned) queued;
 static struct thread *sleepers; /* a pairing heap by deadline */
 static _Atomic(uint64_t) due;
-static _Atomic(uint64_t) devices_due;
+static _Atomic(uint64_t) devices_due = NEVER;
+static bool devices_started; /* guarded by `working` */
 static _Atomic(bool) working;
 static _Atomic(bool) preemptive;
 
@@ -189,9 +191,14 @@ static void work(uint64_t now)
         return;  /* another CPU is at it */
     due = NEVER; /* who lowers it from here on is heard: what is due was recorded before that */
     wake_sleepers(now);
+    if (!devices_started && now >= DEVICES_NS) {
+        devices_started = true;
+        devices_init();
+        devices_due = now;
+    }
     if (now >= devices_due)
         devices_due = devices_poll(now);
-    scheduler_due(devices_due);
+    scheduler_due(devices_started ? devices_due : DEVICES_NS);
     scheduler_due(console_poll(now));
     scheduler_due(input_poll(now));
     working = false;
@@ -326,7 +333,7 @@ void system_call_entry(struct thread *thread)
 void scheduler_detect_timer(void)
 {
     struct cpu *cpu = this_cpu();
-    due = NEVER;
+    due = DEVICES_NS;
     kernel_gate(GATE_INTERRUPTS, 0, 0);
     cpu->tick = 0;
     clock_arm(DETECT_NS);

@@ -3,7 +3,8 @@
  *
  * The early tables map the first GiB as it is and leave everything open; what they cannot reach and what must be sealed
  * decides the order: copy the command line and the memory map away, lay out the window, build the tables and load them;
- * then frame table, clock, interrupts, other CPUs, devices, and the program's first thread.
+ * then frame table, clock, interrupts, other CPUs, and the program's first thread. Devices come a little later, in the
+ * scheduler: their registers are slow, and nobody needs them to begin.
  */
 #include <string.h>
 
@@ -344,6 +345,5 @@ void kernel_start(void)
     clock_init(entered);
     scheduler_detect_timer();
     start_cpus(rsdp);
-    devices_init();
     start_program();
 }
