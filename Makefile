@@ -1,7 +1,7 @@
 # A thin front to Meson. `make help` lists what there is.
 BUILD := build
 
-.PHONY: build setup run test test-quick bench lint format clean help
+.PHONY: build setup run test test-quick bench bench-quick bench-paths bench-layers lint format clean help
 
 build: $(BUILD)/build.ninja ## build build/weir, build/libweir.so, build/libweir.a and the guest's parts
 	@ninja -C $(BUILD)
@@ -21,7 +21,19 @@ test: setup ## every test: host, sanitizers, guests; ends with `N passed, N fail
 test-quick: setup ## the tests without the sanitizer builds
 	@scripts/test.py --quick
 
-bench: build ## the micro-benchmarks of the layers
+# make keeps only the last ALLOC= of its command line; all of them are wanted.
+ALLOCS = $(or $(shell tr '\0' '\n' </proc/$$PPID/cmdline | sed -n 's/^ALLOC=//p'),$(ALLOC))
+
+bench: build ## libweir.so beside other mallocs, programs and applications (ALLOC=/path/to/lib.so adds one; repeatable)
+	@scripts/bench.py --build $(BUILD) $(ALLOCS:%=--alloc %) $(BENCH_ARGS)
+
+bench-quick: build ## the same in two minutes
+	@scripts/bench.py --build $(BUILD) --quick $(ALLOCS:%=--alloc %) $(BENCH_ARGS)
+
+bench-paths: build ## instructions of malloc and free: disassembled, and counted by callgrind
+	@scripts/bench_paths.py --build $(BUILD) $(ALLOCS:%=--alloc %) $(BENCH_ARGS)
+
+bench-layers: build ## the micro-benchmarks of the layers
 	@meson test -C $(BUILD) --benchmark --verbose
 
 lint: ## clang-format, clang build and clang-tidy must be silent
