@@ -43,9 +43,9 @@ int main(int argc, char **argv)
     free(pieces);
     phase("freed");
     if (argc > 2 && strcmp(argv[2], "busy") == 0)
-        compute(4);
+        compute(3.2);
     else
-        rest(4);
+        rest(3.2);
     phase("end");
     return 0;
 }
