@@ -139,7 +139,7 @@ static void random_walks(void **state)
                                         {.with = WEIR_BALLOON_MUST_TELL_HOST, .without = WEIR_BALLOON_DEFLATE_ON_OOM}};
     struct random random = random_start("reclaim/random");
     (void)state;
-    for (size_t round = 0; round < random_rounds(40); round++) {
+    for (size_t round = 0; round < random_rounds(24); round++) {
         struct operation operations[OPERATIONS];
         struct random_test test = {
             .run = run, .print = print, .context = &options[round % 4], .size = sizeof(struct operation)};
