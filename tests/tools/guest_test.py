@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 {
     struct timespec pause = {0, 100000000};
     size_t size = 64u << 20;
-    char *p = malloc(size);
+    char *volatile p = malloc(size);
     if (!p)
         return 1;
     memset(p, 1, size);
