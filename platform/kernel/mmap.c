@@ -35,11 +35,21 @@ static bool aligned(uintptr_t address)
     return (address & (WEIR_FRAME_SIZE - 1)) == 0;
 }
 
+/* Whether it is worth a wait for the host: it holds some memory, and with that there would be enough. (jemalloc asks
+ * for ever larger extents until it is refused.) */
+static bool host_can_help(size_t frames)
+{
+    struct weir_frames_stats stats;
+    weir_frames_stats(weir_kernel_frames(), &stats);
+    size_t held = stats.isolated + stats.ballooned;
+    return held > 0 && frames <= stats.free + held;
+}
+
 static uintptr_t allocate(size_t frames)
 {
     bool zero = false;
     uintptr_t start = weir_frames_alloc(weir_kernel_frames(), frames, 1, 0, &zero);
-    if (!start && devices_relieve(frames << WEIR_FRAME_SHIFT))
+    if (!start && host_can_help(frames) && devices_relieve(frames << WEIR_FRAME_SHIFT))
         start = weir_frames_alloc(weir_kernel_frames(), frames, 1, 0, &zero);
     if (start && !zero)
         memset((void *)start, 0, frames << WEIR_FRAME_SHIFT);
