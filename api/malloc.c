@@ -3,6 +3,7 @@
  *
  * Translation only: the standard's rules for sizes and errors here, everything else in src/heap. free preserves errno,
  * as POSIX.1-2024 asks. realloc(p, 0) gives an object of its own; so do malloc(0) and calloc(0, n).
+ * Parameters have the names that the C library's headers give them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -63,17 +64,17 @@ FACE void *malloc(size_t size)
     return likely(object != NULL) ? object : face_malloc(size);
 }
 
-FACE void free(void *object)
+FACE void free(void *ptr)
 {
-    if (unlikely(!heap_push(thread_heap, object)))
-        face_free(object, "free");
+    if (unlikely(!heap_push(thread_heap, ptr)))
+        face_free(ptr, "free");
 }
 
-FACE void *calloc(size_t n, size_t size)
+FACE void *calloc(size_t nmemb, size_t size)
 {
     size_t bytes;
     void *object = NULL;
-    if (likely(!__builtin_mul_overflow(n, size, &bytes))) {
+    if (likely(!__builtin_mul_overflow(nmemb, size, &bytes))) {
         struct weir_heap *heap = thread_enter();
         object = weir_heap_zalloc(heap, bytes);
         thread_leave(heap);
@@ -83,10 +84,10 @@ FACE void *calloc(size_t n, size_t size)
     return object;
 }
 
-FACE void *realloc(void *object, size_t size)
+FACE void *realloc(void *ptr, size_t size)
 {
     struct weir_heap *heap = thread_enter();
-    void *resized = weir_heap_realloc(heap, object, size);
+    void *resized = weir_heap_realloc(heap, ptr, size);
     thread_leave(heap);
     if (unlikely(!resized))
         errno = ENOMEM;

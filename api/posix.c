@@ -8,7 +8,7 @@
 #include "api/faces.h"
 #include "api/platform.h"
 
-FACE int posix_memalign(void **object, size_t alignment, size_t size)
+FACE int posix_memalign(void **memptr, size_t alignment, size_t size)
 {
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
@@ -17,18 +17,18 @@ FACE int posix_memalign(void **object, size_t alignment, size_t size)
     errno = error;
     if (!allocated)
         return ENOMEM;
-    *object = allocated;
+    *memptr = allocated;
     return 0;
 }
 
-FACE void *reallocarray(void *object, size_t n, size_t size)
+FACE void *reallocarray(void *ptr, size_t nmemb, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(n, size, &bytes)) {
+    if (__builtin_mul_overflow(nmemb, size, &bytes)) {
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(object, bytes);
+    return realloc(ptr, bytes);
 }
 
 FACE void *memalign(size_t alignment, size_t size)
@@ -50,22 +50,22 @@ FACE void *pvalloc(size_t size)
     return aligned_alloc(WEIR_FRAME_SIZE, round_up(size, WEIR_FRAME_SIZE));
 }
 
-FACE size_t malloc_usable_size(void *object)
+FACE size_t malloc_usable_size(void *ptr)
 {
     struct weir_arena *arena = process_arena();
-    return object && arena ? weir_arena_usable_size(arena, object) : 0;
+    return ptr && arena ? weir_arena_usable_size(arena, ptr) : 0;
 }
 
-FACE int malloc_trim(size_t keep)
+FACE int malloc_trim(size_t pad)
 {
     struct weir_arena *arena = process_arena();
     if (!arena)
         return 0;
     int error = errno;
     struct weir_heap *heap = thread_enter();
-    weir_arena_trim(arena, heap, keep);
+    weir_arena_trim(arena, heap, pad);
     thread_leave(heap);
-    bool given = platform_give_back(keep);
+    bool given = platform_give_back(pad);
     errno = error;
     return given;
 }

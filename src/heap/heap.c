@@ -211,21 +211,21 @@ static void free_local(struct weir_heap *heap, struct slab *slab, struct object 
     heap_slab_shrunk(heap, slab);
 }
 
-void heap_free_slow(struct weir_heap *heap, void *pointer, const char *operation)
+void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
 {
     struct weir_arena *arena = heap->arena;
-    if (!pointer || !arena)
+    if (!object || !arena)
         return;
     heap_wake(heap);
     heap_event(heap);
-    struct slab *slab = arena_slab(arena, (uintptr_t)pointer);
-    if (slab && slab_object_starts(slab, (uintptr_t)pointer)) {
+    struct slab *slab = arena_slab(arena, (uintptr_t)object);
+    if (slab && slab_object_starts(slab, (uintptr_t)object)) {
         if (slab_owner(slab) == heap)
-            free_local(heap, slab, pointer, operation);
+            free_local(heap, slab, object, operation);
         else
-            heap_free_remote(heap, slab, pointer, operation);
-    } else if (slab || !run_free(heap, (uintptr_t)pointer)) {
-        misuse_report(arena, (uintptr_t)pointer, operation);
+            heap_free_remote(heap, slab, object, operation);
+    } else if (slab || !run_free(heap, (uintptr_t)object)) {
+        misuse_report(arena, (uintptr_t)object, operation);
     }
 }
 

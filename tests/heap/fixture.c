@@ -82,7 +82,7 @@ void assert_sound(const struct fixture *fixture)
 
 static unsigned char stamp_byte(unsigned stamp, size_t i)
 {
-    return (unsigned char)(stamp * 167 + i * 31 + 1);
+    return (unsigned char)((size_t)stamp * 167 + i * 31 + 1);
 }
 
 /* Long objects are stamped at their ends and here and there between. */

@@ -194,7 +194,7 @@ static void thirty_classes_fit_in_two_mib(void **state)
     (void)state;
     open_with((struct fixture_config){.bytes = (size_t)2 << 20});
     void *objects[30];
-    for (unsigned i = 0; i < 30; i++) {
+    for (size_t i = 0; i < 30; i++) {
         size_t size = i < 16 ? 16 * (i + 1) : (size_t)256 + ((size_t)1 << (i - 10)) / 2;
         objects[i] = weir_heap_malloc(heap, size);
         assert_non_null(objects[i]);

@@ -59,7 +59,7 @@ static void program(void)
     unsigned char *objects[N] = {0};
     size_t sizes[N] = {0};
     struct random random = random_seeded(7);
-    for (size_t i = 0; heap && other && i < 600; i++) {
+    for (size_t i = 0; heap && other && i < 400; i++) {
         size_t k = random_below(&random, N), size = random_size(&random, 90000);
         struct weir_heap *mine = i % 3 ? heap : other;
         unsigned char *made;
@@ -98,19 +98,20 @@ static void program(void)
         weir_heap_release(other);
 }
 
-static void refuse_each(bool prompt, size_t times)
+/* Each n-th request in turn, or every `stride`-th. */
+static void refuse_each(bool prompt, size_t times, size_t stride)
 {
     refuse(SIZE_MAX, 0);
-    fixture_open(&fixture, &(struct fixture_config){.prompt = prompt});
+    fixture_open(&fixture, &(struct fixture_config){.bytes = (size_t)8 << 20, .prompt = prompt});
     requests = 0;
     program();
     size_t all = requests;
     fixture_close(&fixture);
     assert_true(all > 100);
-    for (size_t n = 0; n < all; n++) {
+    for (size_t n = 0; n < all; n += stride) {
         /* Also the arena's own creation may meet it: then there is none. */
         refuse(n, times);
-        fixture_open(&fixture, &(struct fixture_config){.prompt = prompt});
+        fixture_open(&fixture, &(struct fixture_config){.bytes = (size_t)8 << 20, .prompt = prompt});
         if (fixture.arena) {
             program();
             weir_arena_trim(fixture.arena, NULL, 0);
@@ -127,15 +128,15 @@ static void refuse_each(bool prompt, size_t times)
 static void every_refusal_in_turn(void **state)
 {
     (void)state;
-    refuse_each(false, 1);
-    refuse_each(true, 1);
+    refuse_each(false, 1, 1);
+    refuse_each(true, 1, 2);
 }
 
 static void every_run_of_refusals(void **state)
 {
     (void)state;
-    refuse_each(false, 12);
-    refuse_each(true, SIZE_MAX);
+    refuse_each(false, 12, 5);
+    refuse_each(true, SIZE_MAX, 5);
 }
 
 /* --- limits --- */

@@ -14,6 +14,7 @@ enum {
     OBJECTS = 600,
     OPERATIONS = 4000,
     CHECK_EVERY = 97,
+    VERIFY_EVERY = 400,
 };
 
 enum kind {
@@ -69,7 +70,7 @@ static const char *verify_all(const struct model *model)
     for (size_t i = 0; i < OBJECTS; i++)
         if (model->objects[i].start)
             sorted[n++] = &model->objects[i];
-    qsort(sorted, n, sizeof *sorted, by_start);
+    qsort(sorted, n, sizeof(void *), by_start);
     for (size_t i = 0; i < n; i++) {
         if (i > 0 && sorted[i - 1]->start + sorted[i - 1]->usable > sorted[i]->start)
             return "objects overlap";
@@ -199,7 +200,7 @@ static const char *run(void *context, const void *operations, size_t count)
         broken = step(model, &operation[i]);
         if (!broken && i % CHECK_EVERY == 0)
             broken = fixture_broken(&model->fixture);
-        if (!broken && i % (CHECK_EVERY * 4) == 0)
+        if (!broken && i % VERIFY_EVERY == 0)
             broken = verify_all(model);
         if (!broken && atomic_load(&test_errors))
             broken = "an error was reported";
@@ -276,31 +277,31 @@ static void check_programs(const char *name, struct fixture_config config, size_
 static void small_sizes(void **state)
 {
     (void)state;
-    check_programs("heap/model small", (struct fixture_config){0}, 600, 8);
+    check_programs("heap/model small", (struct fixture_config){0}, 600, 5);
 }
 
 static void all_sizes(void **state)
 {
     (void)state;
-    check_programs("heap/model all", (struct fixture_config){.bytes = (size_t)512 << 20, .slots = 2}, 400000, 8);
+    check_programs("heap/model all", (struct fixture_config){.bytes = (size_t)192 << 20, .slots = 2}, 200000, 4);
 }
 
 static void prompt(void **state)
 {
     (void)state;
-    check_programs("heap/model prompt", (struct fixture_config){.prompt = true}, 20000, 8);
+    check_programs("heap/model prompt", (struct fixture_config){.prompt = true}, 20000, 5);
 }
 
 static void tight(void **state)
 {
     (void)state;
-    check_programs("heap/model tight", (struct fixture_config){.bytes = (size_t)2 << 20}, 30000, 8);
+    check_programs("heap/model tight", (struct fixture_config){.bytes = (size_t)2 << 20}, 30000, 5);
 }
 
 static void limited(void **state)
 {
     (void)state;
-    check_programs("heap/model limited", (struct fixture_config){.limit = (size_t)1 << 20, .prompt = true}, 60000, 8);
+    check_programs("heap/model limited", (struct fixture_config){.limit = (size_t)1 << 20, .prompt = true}, 60000, 5);
 }
 
 int main(void)
