@@ -20,7 +20,7 @@
 
 #define START_MAGIC  0x336ec578
 #define RAM          1
-#define WINDOW_MAX   ((uint64_t)512 << 30)
+#define PHYSICAL_MAX ((uint64_t)512 << 30) /* what lies above does not fit into a frame table */
 #define STACK_MIN    ((size_t)64 << 10)
 #define STACK_MAX    ((size_t)8 << 20)
 #define STACK_SHARE  32                  /* of the memory, for the first thread's stack */
@@ -131,6 +131,7 @@ static void read_map(struct memory_map *map)
     for (unsigned i = 0; i < info->map_entries; i++)
         if (entries[i].type != RAM)
             memory_map_remove(map, entries[i].start, entries[i].start + entries[i].bytes);
+    memory_map_remove(map, PHYSICAL_MAX, UINT64_MAX - 4095);
     memory_map_remove(map, 0, 4096);
     memory_map_remove(map, TRAMPOLINE, TRAMPOLINE + 4096);
     memory_map_remove(map, IMAGE_BASE, (uintptr_t)weir_image_end);
