@@ -61,6 +61,8 @@ static void happened(void *context, const char *name, json_t *data)
     /* Nobody else stops the machine: KVM gave up on the guest ("KVM internal error", and its registers on stderr). */
     if (strcmp(name, "STOP") == 0)
         qemu->vmm.broken = true;
+    if (strcmp(name, "SHUTDOWN") == 0)
+        qemu->vmm.reset = json_is_true(json_object_get(data, "guest"));
     if (qemu->verbose)
         say("QEMU: event %s", name);
 }

@@ -259,6 +259,7 @@ static void read_the_rest(struct session *session)
         ;
     while (read_console(session))
         ;
+    session->vmm->class->attend(session->vmm);
     console_finish(&session->console);
     if (session->end == END_NONE)
         session->end = END_GONE;
@@ -379,20 +380,21 @@ static void quote_vmm(struct session *session)
 static int explain_gone(struct session *session)
 {
     const char *name = session->machine.vmm->name;
+    const int code = process_exit_code(session->vmm_status);
+    const bool reached = session->main_time > 0;
+    const bool reset = session->vmm->reset || code == 0;
     quote_vmm(session);
-    if (!session->vmm->ready)
+    if (reset && !reached)
+        return fail(EXIT_TOOL,
+                    "the guest reset its machine before it reached main: too little --memory, or a fault at boot");
+    if (reset)
+        return fail(EXIT_TOOL, "the guest reset its machine (a triple fault) and said no exit code");
+    if (!session->vmm->ready || !reached)
         return fail(
             EXIT_TOOL,
-            "%s ended before it started the guest (exit %d): see its words above, or --verbose for its arguments", name,
-            process_exit_code(session->vmm_status));
-    if (session->main_time == 0)
-        return fail(
-            EXIT_TOOL,
-            "the guest ended before it reached main: its machine reset (triple fault), or has too little memory "
-            "(--memory)");
-    return fail(EXIT_TOOL,
-                "the guest ended without an exit code: its machine reset (triple fault), or %s failed (exit %d)", name,
-                process_exit_code(session->vmm_status));
+            "%s ended (exit %d) before the guest reached main: its words are above, its arguments behind --verbose",
+            name, code);
+    return fail(EXIT_TOOL, "%s ended (exit %d) before the guest said its exit code", name, code);
 }
 
 static int explain(struct session *session)

@@ -5,8 +5,8 @@
 
 #define IDLE_TIME      0.25
 #define REST_TIME      2.0
-#define SQUEEZE_LEAST  1.0 /* the guest hears of the balloon's target within this time */
-#define SQUEEZE_STILL  0.6 /* so long nothing changes when it is at its limit */
+#define SQUEEZE_HEARD  3.0 /* a balloon that has not moved in this time will not */
+#define SQUEEZE_STILL  0.5 /* so long nothing changes when it is at its limit */
 #define SQUEEZE_MOST   20.0
 #define NOTICEABLE_RSS (1u << 20)
 
@@ -67,14 +67,15 @@ static void on_frame(struct session *session, const struct frame *frame)
 
 static bool is_settled(struct trial *trial, const struct session *session, uint64_t rss, double now)
 {
-    const uint64_t moved = rss > trial->last_rss ? rss - trial->last_rss : trial->last_rss - rss;
-    if (moved >= NOTICEABLE_RSS || session->vmm->balloon != trial->last_balloon) {
+    const uint64_t difference = rss > trial->last_rss ? rss - trial->last_rss : trial->last_rss - rss;
+    if (difference >= NOTICEABLE_RSS || session->vmm->balloon != trial->last_balloon) {
         trial->last_rss = rss;
         trial->last_balloon = session->vmm->balloon;
         trial->changed = now;
     }
     const double spent = now - trial->since;
-    return spent >= SQUEEZE_MOST || (spent >= SQUEEZE_LEAST && now - trial->changed >= SQUEEZE_STILL);
+    const bool heard = trial->last_balloon > 0 || spent >= SQUEEZE_HEARD;
+    return spent >= SQUEEZE_MOST || (heard && now - trial->changed >= SQUEEZE_STILL);
 }
 
 static void on_tick(struct session *session)

@@ -47,6 +47,7 @@ struct vmm {
     uint64_t balloon; /* bytes the balloon holds, as last heard */
     bool ready;       /* the control channel has answered */
     bool broken;      /* the VMM stopped the guest for good; it said why on stderr or in its log */
+    bool reset;       /* the VMM says that it was the guest that ended the machine */
     char version[32]; /* once ready */
 };
 

@@ -9,6 +9,7 @@ What the guest does comes from FAKE_SCRIPT: words between semicolons.
     read            a line from the console, printed back
     balloon         waits until the balloon's size has changed and prints it in MiB
     event NAME      a QMP event
+    reset           the QMP event that a triple fault makes
     spawn           a child that outlives its parent
     exit CODE       the process ends with this code
 """
@@ -80,6 +81,8 @@ for step in os.environ.get("FAKE_SCRIPT", "").split(";"):
         put("balloon %d\n" % ((memory - keeps) >> 20))
     elif word == "event":
         send({"event": rest, "data": {}})
+    elif word == "reset":
+        send({"event": "SHUTDOWN", "data": {"guest": True, "reason": "guest-reset"}})
     elif word == "spawn":
         if os.fork() == 0:
             time.sleep(1000)

@@ -170,9 +170,11 @@ def a_hanging_guest_is_killed(place):
 @test
 def a_guest_that_just_ends_is_said(place):
     expect(run(place, script=MAIN + "say fake: the last word;exit 3"), 125, "qemu: fake: the last word",
-           "ended without an exit code")
-    expect(run(place, script="say boom;exit 1"), 125, "boom", "before it reached main")
-    expect(run(place, FAKE_MUTE="1", script="say boom;exit 1"), 125, "boom", "before it started the guest")
+           "qemu ended (exit 3) before the guest said its exit code")
+    expect(run(place, script=MAIN + "reset;exit 0"), 125, "a triple fault")
+    expect(run(place, script="reset;exit 0"), 125, "before it reached main", "--memory")
+    expect(run(place, script="say boom;exit 1"), 125, "boom", "qemu ended (exit 1) before the guest reached main")
+    expect(run(place, FAKE_MUTE="1", script="say boom;exit 1"), 125, "boom", "before the guest reached main")
     expect(run(place, script="say internal error;event STOP;sleep 100"), 125, "internal error", "stopped the guest")
 
 
@@ -290,7 +292,7 @@ def firecracker_failures_are_said(place):
     if not os.access("/dev/kvm", os.W_OK):
         return "no KVM here"
     expect(firecracker(place, FAKE_REFUSES="/boot-source"), 125, "does not start the guest: /boot-source: the fake refuses")
-    expect(firecracker(place, FAKE_CRASH="1"), 125, "the fake's last words", "ended without an exit code")
+    expect(firecracker(place, FAKE_CRASH="1"), 125, "the fake's last words", "before the guest said its exit code")
     expect(firecracker(place, FAKE_OLD="1"), 9, "no free page reporting")
     expect(firecracker(place, "--", "☃"), 125, "printable ASCII")
     expect(firecracker(place, "--", "x" * 2000), 125, "passes on at most")
