@@ -16,8 +16,9 @@
  *   - free(null) does nothing; usable_size(null) is 0. All usable bytes may be written.
  *   - Running out is a normal answer; afterwards the allocator is as good as before. A refusal is honest: maxalloc
  *     was less than what was refused, and malloc(maxalloc()), palloc(pmaxalloc()) succeed while nobody else allocates.
- *   - mallocs counts objects made in whatever way (palloc's, too), frees those given back, failed what was refused:
- *     mallocs - frees objects live. requested bytes <= live <= held.
+ *   - mallocs counts objects made in whatever way (palloc's, too), frees those given back, failed what was refused for
+ *     want of memory: mallocs - frees objects live, but for the frame layer, whose runs can be freed in parts and which
+ *     counts each part. requested bytes <= live <= held.
  *   - walk visits each live object of malloc's family once, with its start and usable size; runs of palloc may come
  *     or not. It may visit free ones, with `live` false.
  */

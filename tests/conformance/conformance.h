@@ -39,6 +39,7 @@ struct subject {
 
 struct maker {
     const char *name;
+    bool frees_parts; /* what realloc cuts off counts as a free of its own: mallocs - frees tells nothing */
     /* Makes subject->allocator in subject->memory. Errors go to conformance_platform. False: it does not fit. */
     bool (*make)(struct subject *subject);
     void (*unmake)(struct subject *subject);

@@ -55,7 +55,8 @@ static void frames_unmake(struct subject *subject)
     subject->allocator.instance = NULL;
 }
 
-static const struct maker frames = {.name = "frames", .make = frames_make, .unmake = frames_unmake};
+static const struct maker frames = {
+    .name = "frames", .frees_parts = true, .make = frames_make, .unmake = frames_unmake};
 
 /* --- weir: the heap --- */
 
