@@ -19,8 +19,8 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 import bench_report
-from bench_report import Sample
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 APPLICATIONS = ROOT / "bench" / "applications"
@@ -38,13 +38,15 @@ APPLICATION_PACKAGES = ["lua5.4", "sqlite3", "python3", "perl", "ghostscript", "
 TOOL_PACKAGES = ["gnuplot-nox", "valgrind", "binutils"]
 LIBRARY_PATHS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"]
 
+SLOW = 8  # seconds: what takes longer than this runs only twice
+
 SINGLE, TWO, LARGE, REAL = "single-threaded", "two threads", "large objects", "applications"
 
 
 @dataclasses.dataclass
 class Allocator:
     name: str
-    file: str  # what is preloaded
+    file: str  # what is preloaded; empty for musl, with which programs are linked
 
 
 @dataclasses.dataclass
@@ -132,7 +134,7 @@ def fail(text):
 
 
 def install():
-    packages = [package for _, _, package in PEERS] + APPLICATION_PACKAGES + TOOL_PACKAGES
+    packages = [package for _, _, package in PEERS] + ["musl-tools"] + APPLICATION_PACKAGES + TOOL_PACKAGES
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
     subprocess.run([*sudo, "apt-get", "update", "-q"], check=True)
@@ -164,19 +166,24 @@ class Bench:
             return "", run.stderr.strip() or bench_report.status_text(run.returncode)
         return os.path.realpath(run.stdout.strip()), run.stderr.strip()
 
-    def command(self, program):
+    def command(self, program, allocator=None):
         executable = program.command[0]
         if program.group != REAL:
-            executable = str(self.directory / executable)
+            linked = allocator and not allocator.file
+            executable = str(self.directory / (f"{allocator.name}-{executable}" if linked else executable))
         arguments = program.quick if self.quick else program.full
         return [executable, *program.command[1:], *([] if program.server else arguments)]
+
+    def can_run(self, program, allocator):
+        return bool(allocator.file) or os.path.exists(self.command(program, allocator)[0])
 
     def start(self, program, allocator, command, output, errors):
         """Returns the process of measure and the file from which its report will come."""
         read_end, write_end = os.pipe()
+        preload = ["--preload", allocator.file] if allocator.file else []
         process = subprocess.Popen(
-            [self.directory / "measure", "--report", str(write_end), "--preload", allocator.file,
-             "--timeout", str(self.timeout), "--", *command],
+            [self.directory / "measure", "--report", str(write_end), *preload, "--timeout", str(self.timeout), "--",
+             *command],
             pass_fds=[write_end], stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=self.scratch,
             env={**os.environ, **program.environment})
         os.close(write_end)
@@ -186,7 +193,7 @@ class Bench:
         if program.server:
             return self.run_server(program, allocator)
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            process, pipe = self.start(program, allocator, self.command(program),
+            process, pipe = self.start(program, allocator, self.command(program, allocator),
                                        output if program.checked else subprocess.DEVNULL, errors)
             with pipe:
                 report = pipe.read()
@@ -254,6 +261,10 @@ def find_allocators(bench, build, named):
             candidates.append(Allocator(name, path))
         else:
             note(f"{name} is not installed (Debian package {package}); --setup installs it")
+    if (bench.directory / "musl-pairs").exists():
+        candidates.append(Allocator("musl", ""))
+    else:
+        note("musl is not installed (Debian package musl-tools)")
     for word in named:
         name, _, file = word.rpartition("=")
         name = name or pathlib.Path(file).name.removeprefix("lib").split(".so")[0]
@@ -262,6 +273,9 @@ def find_allocators(bench, build, named):
         candidates.append(Allocator(name, os.path.abspath(file)))
     found = []
     for candidate in candidates:
+        if not candidate.file:
+            found.append(candidate)
+            continue
         origin, complaint = bench.origin_of_malloc(candidate.file)
         if origin == os.path.realpath(candidate.file):
             found.append(candidate)
@@ -285,32 +299,33 @@ def find_programs(bench, scratch, patterns, with_applications):
 
 
 def run_rounds(bench, programs, allocators, rounds, budget):
-    """{program: {allocator: [samples]}}; the order of allocators turns from round to round."""
+    """{program: {allocator: [samples]}}; the order of allocators turns from round to round.
+
+    Every program runs at least once, and is left out of later rounds that the budget of seconds does not allow.
+    """
     samples = {program.name: {allocator.name: [] for allocator in allocators} for program in programs}
     start = time.monotonic()
-    done, total = 0, rounds * len(programs) * len(allocators)
-    for number in range(rounds):
-        round_start = time.monotonic()
-        for program in programs:
-            turn = number % len(allocators)
-            for allocator in allocators[turn:] + allocators[:turn]:
-                done += 1
-                so_far = samples[program.name][allocator.name]
-                failures = [sample.outcome for sample in so_far if sample.outcome != "ok"]
-                if len(failures) >= 2 or "timeout" in failures:
-                    continue
-                left = (time.monotonic() - start) * (total / done - 1)
-                say(f"[{100 * done // total:3d} %] round {number + 1}/{rounds}  {program.name}  {allocator.name}"
-                    f"  about {left:.0f} s to go")
-                sample = bench.run(program, allocator)
-                so_far.append(sample)
-                if sample.outcome != "ok":
-                    note(f"{program.name} under {allocator.name}: {sample.outcome}"
-                         + (f" ({sample.complaint})" if sample.complaint else ""))
+    total = rounds * len(programs)
+    for done in range(total):
+        number, program = done // len(programs), programs[done % len(programs)]
         elapsed = time.monotonic() - start
-        if budget and number + 1 < rounds and elapsed + (time.monotonic() - round_start) > budget:
-            note(f"{number + 1} rounds instead of {rounds}, to stay within {budget} s")
+        if budget and number > 0 and elapsed > budget:
+            note(f"stopped in round {number + 1} of {rounds}, to stay within two minutes")
             break
+        left = f"  about {elapsed * (total / done - 1):.0f} s to go" if done else ""
+        turn = number % len(allocators)
+        for allocator in allocators[turn:] + allocators[:turn]:
+            so_far = samples[program.name][allocator.name]
+            failures = [sample.outcome for sample in so_far if sample.outcome != "ok"]
+            slow = len(so_far) >= 2 and min(sample.seconds for sample in so_far) > SLOW
+            if not bench.can_run(program, allocator) or len(failures) >= 2 or "timeout" in failures or slow:
+                continue
+            say(f"[{100 * done // total:3d} %] round {number + 1}/{rounds}  {program.name}  {allocator.name}{left}")
+            sample = bench.run(program, allocator)
+            so_far.append(sample)
+            if sample.outcome != "ok":
+                note(f"{program.name} under {allocator.name}: {sample.outcome}"
+                     + (f" ({sample.complaint})" if sample.complaint else ""))
     say("")
     return samples
 
@@ -364,7 +379,7 @@ def measure(options):
     load = os.getloadavg()[0]
     if load > 0.7 and options.clock == "wall":
         note(f"the load of this machine was {load:.1f}: ratios of wall time will be rough (--clock cpu helps)")
-    samples = run_rounds(bench, programs, allocators, options.rounds, 110 if options.quick else 0)
+    samples = run_rounds(bench, programs, allocators, options.rounds, 105 if options.quick else 0)
     return bench_report.results_of(samples, {program.name: program.group for program in programs},
                                    {allocator.name: allocator.file for allocator in allocators}, options.quick)
 

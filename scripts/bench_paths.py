@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 import bench
 
 ORDERS = ["freed at once", "last first", "first first"]  # the modes 0, 1, 2 of bench/malloc/pairs
@@ -163,7 +164,7 @@ def main():
     build = options.build.resolve()
     programs = bench.Bench(build, None, True, 60)
     named = [word for value in options.alloc for word in value.split()]
-    allocators = bench.find_allocators(programs, build, named)
+    allocators = [allocator for allocator in bench.find_allocators(programs, build, named) if allocator.file]
     for tool in ("nm", "objdump"):
         if not shutil.which(tool):
             bench.fail(f"{tool} is not installed (Debian package binutils)")

@@ -89,7 +89,8 @@ def machine():
 
 
 def package_version(file):
-    """Name and version of the Debian package that owns the file, or nothing."""
+    """Name and version of the Debian package that owns the file, or nothing. No file: musl."""
+    file = file or "/usr/lib/x86_64-linux-musl/libc.a"
     if not shutil.which("dpkg-query"):
         return ""
     for path in (file, os.path.realpath(file)):
@@ -124,7 +125,7 @@ def results_of(samples, groups, files, quick):
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "quick": quick,
         "machine": machine(),
-        "allocators": {name: {"file": file, "package": package_version(file)} for name, file in files.items()},
+        "allocators": {name: {"file": file or "linked", "package": package_version(file)} for name, file in files.items()},
         "programs": {name: {"group": groups[name],
                             "results": {allocator: summary(runs) for allocator, runs in by_allocator.items()}}
                      for name, by_allocator in samples.items()},
@@ -181,6 +182,7 @@ class Report:
         machine_line = "{processor}, {processors} processors, Linux {kernel}, {libc}, load {load}".format(
             **self.results["machine"])
         parts = [machine_line, self.time_table(color), self.memory_table(color), self.standing(), self.failures()]
+        parts.append("* the mean of fewer programs: the others failed or cannot run")
         return "\n\n".join(part for part in parts if part)
 
     def time_table(self, color):
@@ -221,7 +223,8 @@ class Report:
                 line += f"\x1b[1m{cell}\x1b[0m" if color and ratio == min(known) else cell
             else:
                 outcome = self.programs[program]["results"].get(name, {}).get("outcome", "-")
-                line += f"{outcome.removeprefix('crash: ')[:10] if outcome != 'ok' else '-':>11}"
+                shown_outcome = "-" if outcome in ("ok", "not run") else outcome.removeprefix("crash: ")[:10]
+                line += f"{shown_outcome:>11}"
         return line
 
     def mean_row(self, title, what, group):
@@ -254,7 +257,7 @@ class Report:
                     complaint = next(sample["complaint"] for sample in result["samples"] if sample["outcome"] != "ok")
                     lines.append(f"  {name} under {allocator}: {result['outcome']} in {result['failures']} of "
                                  f"{result['runs']} runs" + (f" ({complaint})" if complaint else ""))
-        return "\n".join(["failures (such a program counts in no mean: *)", *lines]) if lines else ""
+        return "\n".join(["failures", *lines]) if lines else ""
 
     # Files
 
