@@ -163,7 +163,7 @@ static uint64_t rtc_seconds(void)
         year--;
     }
     uint64_t days = 365 * (uint64_t)year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + v[3] - 719469;
-    return days * 86400 + v[2] * 3600 + v[1] * 60 + v[0];
+    return ((days * 24 + v[2]) * 60 + v[1]) * 60 + v[0];
 }
 
 uint64_t clock_realtime_offset(void)

@@ -8,13 +8,16 @@ static bool is_space(char c)
 /* Unquotes one word from *from to *to, both moved on. */
 static void take_word(const char **from, char **to, const char *end)
 {
-    char quote = 0;
+    char quote = '\0';
     const char *f = *from;
     char *t = *to;
     for (; *f && (quote || !is_space(*f)); f++) {
         char c = *f;
         if (quote ? c == quote : (c == '"' || c == '\'')) {
-            quote = quote ? 0 : c;
+            if (quote)
+                quote = '\0';
+            else
+                quote = c;
             continue;
         }
         if (c == '\\' && quote != '\'' && f[1] && (!quote || f[1] == '"' || f[1] == '\\'))

@@ -137,6 +137,9 @@ void exception_entry(const struct registers *registers)
         kprintf("%s (%lu, error %lx)\n", vector < count ? exceptions[vector].name : "exception", vector, error);
     if (!(frame.cs & 3))
         kprintf("in ring 0 of CPU %u\n", cpu->number);
+    else if (kernel && cpu->thread)
+        kprintf("in the kernel, CPU %u, for system call %lu of thread %d\n", cpu->number, cpu->thread->registers.rax,
+                cpu->thread->tid);
     else if (kernel)
         kprintf("in the kernel, CPU %u\n", cpu->number);
     else if (cpu->thread)
@@ -144,6 +147,10 @@ void exception_entry(const struct registers *registers)
     print_registers(registers, &frame);
     kernel_flush();
     backtrace(frame.rip, registers->rbp, frame.rsp);
+    if (kernel && cpu->thread) {
+        kprintf("the thread's ");
+        backtrace(cpu->thread->rip, cpu->thread->registers.rbp, cpu->thread->rsp);
+    }
     kernel_exit(128 + signal);
 }
 
@@ -159,6 +166,13 @@ long signal_sent(struct thread *thread, int signal)
             signal == 6 ? " (abort)" : "");
     backtrace(thread->rip, thread->registers.rbp, thread->rsp);
     kernel_exit(128 + signal);
+}
+
+void kernel_refuse(const char *why)
+{
+    console_seize();
+    kprintf("weir: cannot start: %s\n", why);
+    kernel_exit(1);
 }
 
 void kernel_panic(const char *format, ...)

@@ -9,6 +9,9 @@ struct thread;
 /* A thread sends itself, or another, a signal: ends the guest if it is one that ends a process. */
 long signal_sent(struct thread *thread, int signal);
 
+/* The machine is not one that the guest can start on: a line that says why, exit code 1. */
+void kernel_refuse(const char *why) __attribute__((noreturn));
+
 /* backtrace.c: prints where `rip` is and who called it; `rbp` and `rsp` are its registers. */
 void backtrace(uint64_t rip, uint64_t rbp, uint64_t rsp);
 

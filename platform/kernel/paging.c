@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "exception.h"
 #include "kernel.h"
 #include "src/base/bits.h"
 #include "src/base/lock.h"
@@ -50,6 +51,8 @@
 #define ENTRY_STUB_TEXT (ENTRY_PRESENT | ENTRY_USED)
 #define ENTRY_STUB_DATA (ENTRY_PRESENT | ENTRY_WRITE | ENTRY_USED | ENTRY_NO_EXEC)
 #define ENTRY_ADDRESS   ((uint64_t)0x000ffffffffff000)
+
+#define FLUSH_TIMEOUT_NS 100000000
 
 #define SPARE_MIN  4  /* fewer spare frames: make more, */
 #define SPARE_MORE 16 /* so many at a time */
@@ -85,7 +88,7 @@ static bool some_read_only; /* a page was, once. Guarded by `paging` */
 static uint64_t *new_table(void)
 {
     if (table_next == table_end)
-        kernel_panic("no memory for page tables");
+        kernel_refuse("too little memory for the page tables");
     uint64_t *table = (uint64_t *)table_next;
     memset(table, 0, PAGE);
     table_next += PAGE;
@@ -185,7 +188,7 @@ uint64_t paging_init(const struct window *w, uint64_t memory)
         }
     }
     if (!home)
-        kernel_panic("no memory for page tables");
+        kernel_refuse("too little memory for the page tables");
     for (uintptr_t address = held; address < held_end; address += UNIT)
         table_of(address, 1);
     root_table[SELF_SLOT] = (uintptr_t)root_table | ENTRY_PRESENT | ENTRY_WRITE | ENTRY_USED | ENTRY_NO_EXEC;
@@ -235,17 +238,18 @@ static void shoot_down(void)
     self->translations = ++translations;
     if (!scheduler_preemptive())
         return;
-    uint32_t before[MAX_CPUS];
-    bool waiting[MAX_CPUS];
+    uint32_t before[MAX_CPUS] = {0};
+    uint64_t waiting = 0; /* a bit for each CPU */
     for (unsigned i = 0; i < cpus_online; i++) {
+        if (&cpus[i] == self || !cpus[i].thread)
+            continue;
         before[i] = cpus[i].flushes;
-        waiting[i] = &cpus[i] != self && cpus[i].thread;
-        if (waiting[i])
-            cpu_interrupt(&cpus[i], VECTOR_FLUSH);
+        waiting |= (uint64_t)1 << i;
+        cpu_interrupt(&cpus[i], VECTOR_FLUSH);
     }
-    uint64_t give_up = kernel_now() + 100000000;
+    uint64_t give_up = kernel_now() + FLUSH_TIMEOUT_NS;
     for (unsigned i = 0; i < cpus_online; i++)
-        while (waiting[i] && cpus[i].flushes == before[i] && cpus[i].thread && kernel_now() < give_up)
+        while (waiting >> i & 1 && cpus[i].flushes == before[i] && cpus[i].thread && kernel_now() < give_up)
             pause();
 }
 

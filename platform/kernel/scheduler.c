@@ -219,6 +219,15 @@ static void arm_slice(void)
         clock_arm(SLICE_NS);
 }
 
+/* If the timer struck since the slice began, a new one begins. */
+static void restart_slice(struct cpu *cpu)
+{
+    if (!cpu->tick)
+        return;
+    cpu->tick = 0;
+    arm_slice();
+}
+
 static void idle(struct cpu *cpu)
 {
     if (console_dirty())
@@ -272,10 +281,9 @@ void schedule(void)
     paging_refresh();
     simd_load(thread);
     __asm__ volatile("wrfsbase %0" : : "r"(thread->fs) : "memory");
-    if (idled || cpu->tick) {
-        cpu->tick = 0;
+    if (idled)
         arm_slice();
-    }
+    restart_slice(cpu);
 }
 
 void scheduler_yield(struct thread *thread)
@@ -283,6 +291,7 @@ void scheduler_yield(struct thread *thread)
     lock_take(&scheduler, weir_kernel_platform());
     if (!queue_head) {
         lock_drop(&scheduler);
+        restart_slice(this_cpu());
         return;
     }
     simd_save(thread);
@@ -299,14 +308,11 @@ void scheduler_start(void)
 
 /* --- the entries from assembly --- */
 
-/* Restarts the slice if the timer struck while it could not preempt. */
+/* The timer struck: the slice is used up. */
 static void after_tick(struct cpu *cpu, struct thread *thread)
 {
-    if (!cpu->tick)
-        return;
-    cpu->tick = 0;
-    arm_slice();
-    scheduler_yield(thread);
+    if (cpu->tick)
+        scheduler_yield(thread);
 }
 
 void preempted_entry(struct thread *thread);

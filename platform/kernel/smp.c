@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "exception.h"
 #include "kernel.h"
 #include "paging.h"
 #include "thread.h"
@@ -72,7 +73,7 @@ static void quiet_old_controller(void)
 void cpu_start_features(void)
 {
     if (!simd_enable())
-        kernel_panic("this CPU's SIMD state does not fit into a page");
+        kernel_refuse("this CPU's SIMD state does not fit into a page");
     struct cpu *cpu = this_cpu();
     cpu->apic = apic_read(APIC_ID) >> 24;
     apic_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);

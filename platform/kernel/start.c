@@ -123,7 +123,7 @@ static void read_map(struct memory_map *map)
 {
     const struct start_info *info = (const struct start_info *)(uintptr_t)boot_info;
     if (info->magic != START_MAGIC || info->version < 1 || info->map_entries == 0)
-        kernel_panic("the machine gave no memory map (PVH start info version 1)");
+        kernel_refuse("the machine gave no memory map (PVH start info version 1)");
     const struct map_entry *entries = (const struct map_entry *)(uintptr_t)info->map;
     for (unsigned i = 0; i < info->map_entries; i++)
         if (entries[i].type == RAM)
@@ -135,7 +135,17 @@ static void read_map(struct memory_map *map)
     memory_map_remove(map, 0, 4096);
     memory_map_remove(map, TRAMPOLINE, TRAMPOLINE + 4096);
     memory_map_remove(map, IMAGE_BASE, (uintptr_t)weir_image_end);
-    command_line_parse(&command_line, info->command_line ? (const char *)(uintptr_t)info->command_line : "");
+}
+
+static void read_command_line(void)
+{
+    const struct start_info *info = (const struct start_info *)(uintptr_t)boot_info;
+    bool there = info->magic == START_MAGIC && info->command_line;
+    command_line_parse(&command_line, there ? (const char *)(uintptr_t)info->command_line : "");
+    const char *option = kernel_option("weir.tool");
+    tool = option && *option == '1';
+    if (command_line.cut)
+        kprintf("weir: the command line is too long: its end is lost\n");
 }
 
 /* The part of [*start, *end) of physical memory that nothing can have written to yet. */
@@ -172,7 +182,7 @@ static void start_memory(struct memory_map *map)
 {
     window_layout(&window, map, WINDOW_BASE);
     if (window.n == 0)
-        kernel_panic("no memory");
+        kernel_refuse("no memory");
     uint64_t low_top = 0;
     for (unsigned i = 0; i < map->n && map->ranges[i].start < FOUR_GIB; i++)
         low_top = map->ranges[i].end;
@@ -191,7 +201,7 @@ static void start_memory(struct memory_map *map)
     if (tables_end > first && tables_end <= first + home->bytes)
         first = tables_end;
     if (home->physical + home->bytes < first + metadata)
-        kernel_panic("too little memory");
+        kernel_refuse("too little memory");
     char *place = (char *)home->virtual + (first - home->physical);
     uint64_t clean = first, dirty = first + metadata;
     untouched(&clean, &dirty, low_top);
@@ -250,7 +260,7 @@ static uint64_t fill_stack(char *top)
     const char *name = kernel_option("weir.name");
     const struct weir_platform *platform = weir_kernel_platform();
     unsigned arguments = command_line.n - command_line.options;
-    uint64_t *words = (uint64_t *)((uintptr_t)top & ~(uintptr_t)15) - (command_line.n + 40) / 2 * 2;
+    uint64_t *words = (uint64_t *)((uintptr_t)top & ~(uintptr_t)15) - ((size_t)command_line.n + 40) / 2 * 2;
     uint64_t *w = words;
     for (unsigned i = 0; i < 2; i++)
         random[i] = platform->random(platform->context);
@@ -296,7 +306,7 @@ static void start_program(void)
     uintptr_t stack = weir_frames_alloc(frames, size >> WEIR_FRAME_SHIFT, 0, 0, NULL);
     struct thread *thread = thread_create();
     if (!stack || !thread || !paging_protect(stack, WEIR_FRAME_SIZE, 0, true))
-        kernel_panic("too little memory for the program's stack");
+        kernel_refuse("too little memory for the program's stack");
     thread->rip = (uintptr_t)_start;
     thread->rsp = fill_stack((char *)stack + size);
     struct cpu *cpu = this_cpu();
@@ -328,16 +338,16 @@ static void start_cpus(uint64_t rsdp)
 void kernel_start(void);
 void kernel_start(void)
 {
+    cpu_init(0);
+    read_command_line();
     if (!(cpuid(7, 0).b & 1))
-        kernel_panic("this CPU has no FSGSBASE");
-    for (unsigned i = 0; i < MAX_CPUS; i++)
+        kernel_refuse("this CPU has no FSGSBASE");
+    for (unsigned i = 1; i < MAX_CPUS; i++)
         cpu_init(i);
     struct memory_map map = {.n = 0};
     read_map(&map);
     uint64_t entered = boot_tsc, rsdp = ((const struct start_info *)(uintptr_t)boot_info)->rsdp;
     memcpy((void *)TRAMPOLINE, trampoline, (size_t)(trampoline_end - trampoline));
-    const char *option = kernel_option("weir.tool");
-    tool = option && *option == '1';
     start_memory(&map);
     if (kernel_map_mmio(0xfee00000, 4096) != (void *)DEVICE_BASE)
         kernel_panic("the local APIC cannot be mapped");
