@@ -2,6 +2,7 @@
  * The state of one reclaim instance, and how its files divide the work.
  *
  *     reclaim.c   init, poll, relief, statistics, failure
+ *     fault.c     what it costs to touch memory that the host took
  *     report.c    free memory → report → free memory, unbacked
  *     inflate.c   free memory → balloon, balloon → free memory, towards the host's target
  *     numbers.c   the buffers of page numbers that inflation and deflation send
@@ -55,14 +56,15 @@ struct reporting {
     bool hasten;     /* report without hold-off until nothing is left */
     bool unpunished; /* a report came back since the hold-off was last doubled */
     struct sieve coarse, fine;
-    uint64_t hold_off;  /* in [HOLD_OFF_FIRST, HOLD_OFF_MOST] */
-    uint64_t halve;     /* time before which it does not halve */
-    uint64_t look;      /* time of the next look */
-    uint64_t freed;     /* time at which the table's count of frees was last seen to change */
-    uint64_t frees;     /* that count */
-    uint64_t retaken;   /* the table's count of frames taken again, as last seen */
-    uint64_t accounted; /* time up to which debt was worked off */
-    uint64_t debt;      /* nanoseconds that bouncing cost and that are not yet worked off */
+    uint64_t hold_off;   /* in [HOLD_OFF_FIRST, HOLD_OFF_MOST] */
+    uint64_t halve;      /* time before which it does not halve */
+    uint64_t look;       /* time of the next look */
+    uint64_t freed;      /* time at which the table's count of frees was last seen to change */
+    uint64_t frees;      /* that count */
+    uint64_t retaken;    /* the table's count of frames taken again, as last seen */
+    uint64_t accounted;  /* time up to which debt was worked off */
+    uint64_t fault_cost; /* nanoseconds for a frame that the host took back; 0: not measured yet */
+    uint64_t debt;       /* nanoseconds that bouncing cost and that are not yet worked off */
     /* Frames reported in this window and in the one before: what can bounce. */
     uint64_t window, recent, recent_before;
     struct report reports[REPORTS];
@@ -124,6 +126,12 @@ static inline uint64_t now_of(const struct weir_reclaim *reclaim)
 {
     return reclaim->platform->now(reclaim->platform->context);
 }
+
+/* --- fault.c --- */
+
+/* Touches memory of `range`, which the host has just taken, and tells what that costs for each frame of a large piece,
+ * in nanoseconds, at least 1. 0 if the range holds no whole 2 MiB: nothing was touched. */
+uint64_t fault_cost(const struct weir_platform *platform, const struct weir_range *range);
 
 /* --- report.c --- */
 

@@ -6,8 +6,9 @@
  *
  *  - Only what was freed at least `hold_off` ago is reported (the frame table knows the times of its blocks). A program
  *    that frees and allocates in a circle faster than that never meets this file.
- *  - A bounce, memory taken again within BOUNCE_WINDOW of its report, doubles the hold-off: once per report, so that a
- *    program that merely grows is not held to have bounced many times.
+ *  - A bounce, memory taken again within BOUNCE_WINDOW of its report, doubles the hold-off, or raises it to what the
+ *    bounce's faults cost if that is longer (who pays at most as much for waiting as for not waiting pays at most twice
+ *    what was necessary: Karlin et al. 1988). Once per report, so that growing is not held to be bouncing many times.
  *  - A bounce runs up a debt, what its faults cost, that the program's time works off at a rate of 1/BOUNCE_SHARE. Only
  *    without debt does the hold-off halve again. So bouncing costs 1/BOUNCE_SHARE of the time in the long run, however
  *    the program's period lies to the hold-off; with a longest hold-off, periods beyond it excepted.
@@ -28,25 +29,6 @@ static size_t sum(const struct weir_range *ranges, size_t n)
     for (size_t i = 0; i < n; i++)
         frames += ranges[i].frames;
     return frames;
-}
-
-void report_collect(struct weir_reclaim *reclaim)
-{
-    struct reporting *reporting = &reclaim->reporting;
-    uint32_t cookie;
-    while (weir_balloon_collect(reclaim->device, WEIR_BALLOON_REPORT, &cookie)) {
-        struct report *report = &reporting->reports[cookie];
-        size_t frames = sum(report->ranges, report->count);
-        weir_frames_unisolate(reclaim->frames, report->ranges, report->count, true);
-        report->count = 0;
-        reporting->in_flight -= frames;
-        reporting->recent += frames;
-        reporting->unpunished = true;
-        reclaim->stats.reported += frames;
-        reclaim->stats.reports++;
-        reclaim->progress = now_of(reclaim);
-        reclaim->polls = 0;
-    }
 }
 
 /* --- the hold-off --- */
@@ -79,10 +61,12 @@ static void adapt_hold_off(struct weir_reclaim *reclaim, uint64_t now, uint64_t 
 
     size_t frames = bounced(reporting, now, retaken);
     reclaim->stats.bounced += frames;
-    reporting->debt += frames * FAULT_COST;
+    uint64_t cost = frames * reporting->fault_cost;
+    reporting->debt += cost;
     if (frames >= BOUNCE_LEAST && reporting->unpunished) {
         reporting->unpunished = false;
-        reporting->hold_off = reporting->hold_off < HOLD_OFF_MOST / 2 ? 2 * reporting->hold_off : HOLD_OFF_MOST;
+        uint64_t longer = 2 * reporting->hold_off > cost ? 2 * reporting->hold_off : cost;
+        reporting->hold_off = longer < HOLD_OFF_MOST ? longer : HOLD_OFF_MOST;
         reporting->halve = now + 4 * reporting->hold_off;
     } else if (reporting->debt == 0 && now >= reporting->halve && reporting->hold_off > HOLD_OFF_FIRST) {
         reporting->hold_off /= 2;
@@ -92,34 +76,58 @@ static void adapt_hold_off(struct weir_reclaim *reclaim, uint64_t now, uint64_t 
 
 /* --- reports --- */
 
-/* Isolated ranges become segments of the bus in `report`; what does not fit goes back unreported. */
-static unsigned segments_of(struct weir_reclaim *reclaim, const struct weir_range *ranges, size_t n,
-                            struct report *report, struct weir_segment *segments, unsigned most)
+/* Isolated ranges become those of `report`, cut where the bus is; what does not fit goes back unreported. */
+static void fill(struct weir_reclaim *reclaim, struct report *report, const struct weir_range *ranges, size_t n,
+                 unsigned most)
 {
     for (size_t i = 0; i < n; i++) {
         struct weir_range range = ranges[i];
         while (range.frames != 0 && report->count < most) {
             uint64_t bus;
-            size_t bytes =
-                reclaim->bus_range(reclaim->bus_context, range.start, range.frames << WEIR_FRAME_SHIFT, &bus);
-            segments[report->count] = (struct weir_segment){bus, (uint32_t)bytes};
-            report->ranges[report->count++] = (struct weir_range){range.start, bytes >> WEIR_FRAME_SHIFT};
-            range.start += bytes;
-            range.frames -= bytes >> WEIR_FRAME_SHIFT;
+            size_t frames =
+                reclaim->bus_range(reclaim->bus_context, range.start, range.frames << WEIR_FRAME_SHIFT, &bus) >>
+                WEIR_FRAME_SHIFT;
+            report->ranges[report->count++] = (struct weir_range){range.start, frames};
+            range.start += frames << WEIR_FRAME_SHIFT;
+            range.frames -= frames;
         }
         if (range.frames != 0)
             weir_frames_unisolate(reclaim->frames, &range, 1, false);
     }
-    return report->count;
+    reclaim->reporting.in_flight += sum(report->ranges, report->count);
+}
+
+/* S1 → S0. */
+static void end(struct weir_reclaim *reclaim, struct report *report, bool reported)
+{
+    reclaim->reporting.in_flight -= sum(report->ranges, report->count);
+    weir_frames_unisolate(reclaim->frames, report->ranges, report->count, reported);
+    report->count = 0;
+}
+
+/* Submits a filled report. Without room it ends. */
+static bool submit(struct weir_reclaim *reclaim, struct report *report)
+{
+    struct weir_segment segments[WEIR_BALLOON_REPORT_SEGMENTS];
+    for (unsigned i = 0; i < report->count; i++) {
+        size_t bytes = report->ranges[i].frames << WEIR_FRAME_SHIFT;
+        segments[i].bytes = (uint32_t)bytes;
+        reclaim->bus_range(reclaim->bus_context, report->ranges[i].start, bytes, &segments[i].bus);
+    }
+    uint32_t cookie = (uint32_t)(report - reclaim->reporting.reports);
+    if (!weir_balloon_submit(reclaim->device, WEIR_BALLOON_REPORT, segments, report->count, cookie)) {
+        end(reclaim, report, false);
+        return false;
+    }
+    weir_balloon_doorbell(reclaim->device, WEIR_BALLOON_REPORT);
+    return true;
 }
 
 /* Isolates up to `limit` frames in blocks of 2^order and reports them. False if there was nothing. */
 static bool send(struct weir_reclaim *reclaim, struct report *report, unsigned order, size_t limit,
                  uint64_t cold_before)
 {
-    struct reporting *reporting = &reclaim->reporting;
     struct weir_range ranges[WEIR_BALLOON_REPORT_SEGMENTS];
-    struct weir_segment segments[WEIR_BALLOON_REPORT_SEGMENTS];
     unsigned most = weir_balloon_room(reclaim->device, WEIR_BALLOON_REPORT, 1);
     if (most > WEIR_BALLOON_REPORT_SEGMENTS)
         most = WEIR_BALLOON_REPORT_SEGMENTS;
@@ -128,16 +136,39 @@ static bool send(struct weir_reclaim *reclaim, struct report *report, unsigned o
     size_t n = weir_frames_isolate(reclaim->frames, order, limit, cold_before, ranges, most);
     if (n == 0)
         return false;
-    unsigned count = segments_of(reclaim, ranges, n, report, segments, most);
-    if (!weir_balloon_submit(reclaim->device, WEIR_BALLOON_REPORT, segments, count,
-                             (uint32_t)(report - reporting->reports))) {
-        weir_frames_unisolate(reclaim->frames, report->ranges, report->count, false);
-        report->count = 0;
-        return false;
+    fill(reclaim, report, ranges, n, most);
+    return submit(reclaim, report);
+}
+
+/* The first report of a whole 2 MiB that comes back tells what a fault of the host costs: its memory, still isolated,
+ * is touched, and reported again. True if the report is under way again. */
+static bool probe(struct weir_reclaim *reclaim, struct report *report)
+{
+    for (unsigned i = 0; i < report->count && reclaim->reporting.fault_cost == 0; i++) {
+        reclaim->reporting.fault_cost = fault_cost(reclaim->platform, &report->ranges[i]);
+        if (reclaim->reporting.fault_cost != 0)
+            return submit(reclaim, report);
     }
-    reporting->in_flight += sum(report->ranges, report->count);
-    weir_balloon_doorbell(reclaim->device, WEIR_BALLOON_REPORT);
-    return true;
+    return false;
+}
+
+void report_collect(struct weir_reclaim *reclaim)
+{
+    struct reporting *reporting = &reclaim->reporting;
+    uint32_t cookie;
+    while (weir_balloon_collect(reclaim->device, WEIR_BALLOON_REPORT, &cookie)) {
+        struct report *report = &reporting->reports[cookie];
+        reclaim->progress = now_of(reclaim);
+        reclaim->polls = 0;
+        if (probe(reclaim, report))
+            continue;
+        size_t frames = sum(report->ranges, report->count);
+        end(reclaim, report, true);
+        reporting->recent += frames;
+        reporting->unpunished = true;
+        reclaim->stats.reported += frames;
+        reclaim->stats.reports++;
+    }
 }
 
 /* A report that can be sent now; null if there is none. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "src/reclaim/reclaim.h"
 #include "tests/support/platform.h"
 
 /* Bus addresses: the device's own memory, then the window in two parts. */
@@ -139,6 +140,8 @@ void machine_start(struct machine *machine, const struct machine_options *option
                                           .report_order = order <= WEIR_ORDER_MAX ? order : 0,
                                           .reserve = options->reserve};
     machine->reclaim = weir_reclaim_init(&reclaim);
+    if (!options->measure)
+        machine->reclaim->reporting.fault_cost = options->fault_cost != 0 ? options->fault_cost : 1000;
 }
 
 void machine_end(struct machine *machine)

@@ -39,7 +39,9 @@ struct machine_options {
     uint64_t without; /* features that are not offered */
     uint64_t with;    /* features that are offered in addition */
     size_t reserve;
-    bool threads; /* real time, real waiting, no model of the host: for several threads */
+    uint64_t fault_cost; /* nanoseconds; 0: 1000 */
+    bool measure;        /* the fault cost is measured instead (and is next to nothing, since time stands still) */
+    bool threads;        /* real time, real waiting, no model of the host: for several threads */
 };
 
 /* Ready to use; its memory is allocated at the first start and kept until machine_end. */
