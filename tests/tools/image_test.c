@@ -95,6 +95,19 @@ static void test_kinds(void **state)
     assert_int_equal(image_kind(&(struct image){0}), IMAGE_NOT_ELF);
 }
 
+static void test_a_name_without_end_is_no_name(void **state)
+{
+    (void)state;
+    struct made *made = malloc(sizeof *made); /* to its last byte, so that a sanitizer sees who reads on */
+    *made = make();
+    memset(made->strings, 'x', sizeof made->strings);
+    const struct image image = {(const unsigned char *)made, sizeof *made};
+    struct image_function *functions;
+    assert_int_equal(image_functions(&image, &functions), 0);
+    free(functions);
+    free(made);
+}
+
 static void test_files(void **state)
 {
     (void)state;
@@ -149,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_good_image),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_a_name_without_end_is_no_name),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_damaged_images),
     };

@@ -85,6 +85,20 @@ static void test_byte_by_byte(void **state)
     assert_string_equal(fixture->log, understood);
 }
 
+static void test_cut_anywhere(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t cut = 1; cut < strlen(conversation); cut++) {
+        fixture->log[0] = '\0';
+        assert_int_equal(write(fixture->server, conversation, cut), (ssize_t)cut);
+        qmp_receive(&fixture->qmp);
+        const size_t rest = strlen(conversation) - cut;
+        assert_int_equal(write(fixture->server, conversation + cut, rest), (ssize_t)rest);
+        qmp_receive(&fixture->qmp);
+        assert_string_equal(fixture->log, understood);
+    }
+}
+
 static void test_a_line_without_end_is_dropped(void **state)
 {
     struct fixture *fixture = *state;
@@ -131,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_conversation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_byte_by_byte, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cut_anywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_line_without_end_is_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commands, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_other_side_goes, set_up, tear_down),
