@@ -25,7 +25,7 @@ enum {
 static alignas(4096) uint8_t balloon_memory[WEIR_BALLOON_MEMORY];
 static alignas(64) uint8_t reclaim_memory[WEIR_RECLAIM_MEMORY];
 static struct weir_virtio device;
-static struct weir_reclaim *reclaim;
+static struct weir_reclaim *_Atomic reclaim; /* other CPUs run while devices_init works: null until all is there */
 
 /* --- registers --- */
 
@@ -169,13 +169,15 @@ void devices_init(void)
 
 uint64_t devices_poll(uint64_t now)
 {
+    struct weir_reclaim *instance = reclaim;
     (void)now;
-    return reclaim != NULL ? weir_reclaim_poll(reclaim) : UINT64_MAX;
+    return instance != NULL ? weir_reclaim_poll(instance) : UINT64_MAX;
 }
 
 bool devices_relieve(size_t bytes)
 {
-    return reclaim != NULL && weir_reclaim_relieve(reclaim, bytes);
+    struct weir_reclaim *instance = reclaim;
+    return instance != NULL && weir_reclaim_relieve(instance, bytes);
 }
 
 struct weir_reclaim *weir_kernel_reclaim(void)

@@ -36,8 +36,7 @@ int main(int argc, char **argv)
     size_t bytes = argument(argc, argv, 1, 1100) * MIB;
     size_t target = argument(argc, argv, 2, 1024) * MIB / WEIR_FRAME_SIZE;
     size_t again = argument(argc, argv, 3, 1700) * MIB;
-    if (weir_kernel_reclaim() == NULL)
-        return 3;
+    reclaim_wait();
     if (argc > 4 && strcmp(argv[4], "quiet") == 0)
         weir_reclaim_set_reporting(weir_kernel_reclaim(), false);
     rest(0.2);

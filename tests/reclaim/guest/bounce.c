@@ -41,8 +41,7 @@ int main(int argc, char **argv)
     double busy = (double)argument(argc, argv, 2, 0) / 1000, pause = (double)argument(argc, argv, 3, 0) / 1000;
     double duration = (double)argument(argc, argv, 4, 1000) / 1000;
     double best[2] = {1e9, 1e9};
-    if (weir_kernel_reclaim() == NULL)
-        return 3;
+    reclaim_wait();
     block(bytes, busy, pause, 1);
     phase("start");
     for (unsigned i = 0; i < 8; i++) {

@@ -34,6 +34,16 @@ static inline void touch(void *memory, size_t bytes)
         ((volatile char *)memory)[i] = 1;
 }
 
+/* The instance, which comes up a little after the program; ends the program if there is none. */
+static inline struct weir_reclaim *reclaim_wait(void)
+{
+    for (unsigned i = 0; i < 2000 && weir_kernel_reclaim() == NULL; i++)
+        rest(0.001);
+    if (weir_kernel_reclaim() == NULL)
+        exit(3);
+    return weir_kernel_reclaim();
+}
+
 static inline struct weir_reclaim_stats reclaim_stats(void)
 {
     struct weir_reclaim_stats stats = {0};

@@ -5,9 +5,7 @@
 int main(int argc, char **argv)
 {
     size_t bytes = argument(argc, argv, 1, 1024) * MIB;
-    struct weir_reclaim *reclaim = weir_kernel_reclaim();
-    if (reclaim == NULL)
-        return 3;
+    struct weir_reclaim *reclaim = reclaim_wait();
     for (unsigned round = 0; round < 5; round++) {
         char *memory = malloc(bytes);
         if (memory == NULL)
