@@ -104,8 +104,6 @@ unsigned slab_carve(struct slab *slab, struct object **list)
     size_t size = class_size(slab->class);
     uintptr_t first = slab->start + slab->carved * size;
     unsigned count = (unsigned)((round_up(first + size, WEIR_FRAME_SIZE) - first) / size);
-    if (count > (unsigned)(slab->capacity - slab->carved))
-        count = slab->capacity - slab->carved;
     uintptr_t last = first + (count - 1) * size;
     for (uintptr_t object = first; object < last; object += size)
         ((struct object *)object)->next = (struct object *)(object + size);

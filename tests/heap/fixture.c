@@ -35,7 +35,7 @@ void fixture_open(struct fixture *fixture, const struct fixture_config *config)
     fixture->frames_free = stats.free;
     fixture->arena = weir_arena_create(&(struct weir_arena_config){
         .frames = fixture->frames,
-        .platform = test_platform(),
+        .platform = config->platform ? config->platform : test_platform(),
         .limit = config->limit,
         .prompt = config->prompt,
         .grow = config->grow,

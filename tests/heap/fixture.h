@@ -30,6 +30,7 @@ struct fixture_config {
     bool (*grow)(void *context, size_t bytes);
     bool (*reclaim)(void *context, size_t bytes);
     void *context;
+    const struct weir_platform *platform; /* null: test_platform() */
 };
 
 /* The arena is null if there is too little memory for it. */

@@ -1,4 +1,5 @@
 /* Frees from elsewhere, quiet times, owners that go, adoption: with several heaps in one thread. */
+#include "src/heap/heap.h"
 #include "tests/heap/fixture.h"
 
 static struct fixture fixture;
@@ -179,6 +180,38 @@ static void batches_find_the_new_owner(void **state)
     }
 }
 
+/* The owner goes while a batch waits for its lock: what stands at the door then is another heap's slab. */
+static unsigned waits;
+
+static void owner_goes_meanwhile(void *context, unsigned round)
+{
+    (void)context;
+    (void)round;
+    if (waits++ > 0)
+        return;
+    lock_drop(&heap->lock);
+    weir_heap_release(heap);
+}
+
+static void an_owner_that_goes_while_it_is_locked_is_noticed(void **state)
+{
+    (void)state;
+    struct weir_platform platform = *test_platform();
+    platform.relax = owner_goes_meanwhile;
+    waits = 0;
+    open_with((struct fixture_config){.platform = &platform});
+    void *first = weir_heap_malloc(heap, 64), *second = weir_heap_malloc(heap, 64);
+    weir_heap_free(other, first);
+    weir_heap_free(other, second);
+    lock_take(&heap->lock, &platform);
+    weir_heap_collect(other);
+    assert_int_equal(waits, 1);
+    assert_sound(&fixture);
+    heap = weir_heap_acquire(fixture.arena);
+    assert_int_equal(fixture_stats(&fixture).slabs, 0);
+    close_clean();
+}
+
 static void released_heaps_are_used_again(void **state)
 {
     (void)state;
@@ -213,6 +246,7 @@ int main(void)
         cmocka_unit_test(survivors_are_adopted),
         cmocka_unit_test(orphans_go_when_their_last_object_goes),
         cmocka_unit_test(batches_find_the_new_owner),
+        cmocka_unit_test(an_owner_that_goes_while_it_is_locked_is_noticed),
         cmocka_unit_test(released_heaps_are_used_again),
         cmocka_unit_test(arenas_end_with_whatever_lives_in_them),
     };
