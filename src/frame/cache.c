@@ -71,8 +71,6 @@ uint32_t cache_refill(struct weir_frames *f, struct slot *slot)
 static uint32_t drain_singles(struct weir_frames *f, struct slot *slot, uint32_t count)
 {
     uint32_t left = load32(&slot->singles) - count;
-    for (uint32_t i = 0; i < count; i++)
-        __builtin_prefetch(&f->bits[slot->single[i] / 2 >> CHUNK_ORDER], 1);
     for (uint32_t i = 0, run; i < count; i += run) {
         /* frames freed one after another are often neighbours: they go as one */
         for (run = 1; i + run < count && slot->single[i + run] == slot->single[i] + 2 * run; run++)
@@ -86,6 +84,12 @@ static uint32_t drain_singles(struct weir_frames *f, struct slot *slot, uint32_t
 
 uint32_t cache_drain(struct weir_frames *f, struct slot *slot)
 {
+    /* what the lock's holder would wait for */
+    for (uint32_t i = 0; i < CACHE_BATCH; i++) {
+        size_t n = slot->single[i] / 2;
+        __builtin_prefetch(&f->bits[n >> CHUNK_ORDER].free[n >> 6 & (CHUNK_GROUPS - 1)], 1);
+        __builtin_prefetch(&f->chunk[n >> CHUNK_ORDER], 1);
+    }
     frames_lock(f);
     uint32_t left = drain_singles(f, slot, CACHE_BATCH);
     frames_unlock(f);

@@ -67,7 +67,9 @@ void run_unmark(struct weir_frames *f, size_t n, size_t count)
 
 bool run_claim(struct weir_frames *f, size_t n, size_t count)
 {
-    struct bits_taken taken = bits_take(f, n, count);
+    struct bits_taken taken = {0};
+    if (count != CHUNK_FRAMES || !bits_full(f, n >> CHUNK_ORDER))
+        taken = bits_take(f, n, count);
     f->free_backed -= count - taken.unbacked;
     f->backed += taken.unbacked;
     f->retaken += taken.reported;
@@ -169,6 +171,22 @@ static size_t alloc_short(struct weir_frames *f, size_t count, bool *zero)
     return n;
 }
 
+/* Allocates a run that is a block, 0 if there is none. */
+static size_t alloc_block(struct weir_frames *f, unsigned order, enum block_kind kind, bool *zero)
+{
+    frames_lock(f);
+    size_t n = buddy_take(f, order);
+    if (n != 0) {
+        bool known = run_claim(f, n, (size_t)1 << order);
+        if (zero != NULL)
+            *zero = known;
+        word_store(f, n, word_block(order, kind, (uint64_t)1 << order));
+        f->allocs++;
+    }
+    frames_unlock(f);
+    return n;
+}
+
 static __attribute__((noinline)) uintptr_t alloc_run(struct weir_frames *f, size_t count, size_t align, unsigned flags,
                                                      bool *zero)
 {
@@ -184,6 +202,11 @@ static __attribute__((noinline)) uintptr_t alloc_run(struct weir_frames *f, size
     }
     if (count == 0 || count > f->map.count || align > UINTPTR_MAX >> WEIR_FRAME_SHIFT)
         return 0;
+    if (count > 1 && is_power_of_two(count) && align <= count && log2_floor(count) <= f->order_max) {
+        size_t n = alloc_block(f, log2_floor(count), flags & WEIR_FRAMES_METADATA ? KIND_METADATA : KIND_RUN, zero);
+        if (n != 0)
+            return address_of(f, n);
+    }
     struct want want = {.count = count, .align = align, .low = f->first, .high = f->end};
     return alloc(f, &want, true, flags, zero);
 }
@@ -294,7 +317,10 @@ static __attribute__((noinline)) enum weir_status free_run(struct weir_frames *f
     if (count > 1 && cache_fits(n, count) && free_short(f, n, count, zero))
         return WEIR_OK;
     frames_lock(f);
-    status = run_detach(f, n, count, KIND_RUN);
+    uint64_t word = word_load(f, n);
+    /* a run that is a block has no bodies to look for */
+    if (word != word_block(log2_floor(count), KIND_RUN, count) || !is_power_of_two(count) || !seize(f, n, word))
+        status = run_detach(f, n, count, KIND_RUN);
     if (status == WEIR_OK) {
         run_release(f, n, count, zero);
         f->frees++;
