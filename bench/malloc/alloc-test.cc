@@ -13,7 +13,8 @@ static long threads = 1, visits = 5000000, places = 1 << 18, largest_power = 10,
 
 struct place {
     unsigned char *address;
-    size_t size;
+    unsigned size;
+    unsigned char value; /* of every byte */
 };
 
 static size_t pareto_index(uint64_t *state, size_t count)
@@ -46,15 +47,16 @@ static void visit(place &place, uint64_t *state)
         uint64_t sum = 0;
         for (size_t i = 0; i < place.size; i++)
             sum += place.address[i];
-        if (sum != place.size * static_cast<unsigned char>(place.size))
-            die(EXIT_WRONG, "the object of %zu bytes at %p was overwritten", place.size,
+        if (sum != uint64_t(place.size) * place.value)
+            die(EXIT_WRONG, "the object of %u bytes at %p was overwritten", place.size,
                 static_cast<void *>(place.address));
         delete[] place.address;
         place.address = nullptr;
     } else {
-        place.size = object_size(state);
+        place.size = static_cast<unsigned>(object_size(state));
+        place.value = static_cast<unsigned char>(chance(state));
         place.address = new unsigned char[place.size];
-        memset(place.address, static_cast<unsigned char>(place.size), place.size);
+        memset(place.address, place.value, place.size);
     }
 }
 

@@ -13,14 +13,9 @@ enum {
 
 static long phases = 40, objects = 200000, survivors = 10, seed = 1;
 
-struct object {
-    void *address;
-    size_t size;
-};
-
 static void object_free(struct object object)
 {
-    mark_check(object.address, object.size, 0);
+    object_check(object);
     free(object.address);
 }
 
@@ -55,8 +50,7 @@ int main(int argc, char **argv)
         const size_t favourite = (size_t)16 << chance_below(&state, 7);
         for (long i = 0; i < objects; i++) {
             const size_t size = chance_between(&state, favourite / 2 + 1, favourite + favourite / 4);
-            young[i] = (struct object){malloc(size), size};
-            mark(young[i].address, size, 0);
+            young[i] = object_marked(malloc(size), size, &state);
         }
         for (long i = 0; i < objects; i++) {
             if (chance_below(&state, (uint64_t)survivors) == 0)

@@ -13,11 +13,6 @@
 
 static long threads = 2, generations = 30, rounds = 100, objects = 5000, least = 8, most = 1000, sized = 0, seed = 1;
 
-struct object {
-    void *address;
-    size_t size;
-};
-
 struct server {
     object *table;
     uint64_t chance;
@@ -29,14 +24,12 @@ static sem_t done;
 static object object_new(uint64_t *state)
 {
     const size_t size = chance_between(state, (size_t)least, (size_t)most);
-    void *address = ::operator new(size, std::nothrow);
-    mark(address, size, 0);
-    return {address, size};
+    return object_marked(::operator new(size, std::nothrow), size, state);
 }
 
 static void object_delete(const object &victim)
 {
-    mark_check(victim.address, victim.size, 0);
+    object_check(victim);
     if (sized)
         ::operator delete(victim.address, victim.size);
     else

@@ -12,11 +12,6 @@
 static long threads = 2, generations = 4000, objects = 1000, seed = 1;
 static long generation;
 
-struct object {
-    void *address;
-    size_t size;
-};
-
 /* Left behind by one thread of the generation before, for the other line to free. */
 static struct object **left;
 
@@ -29,17 +24,16 @@ static void body(void *context, long index)
         die(EXIT_MEMORY, "no memory for the table");
     for (long i = 0; i < objects; i++) {
         const size_t size = (size_t)8 << chance_below(&state, 8) << chance_below(&state, 4);
-        mine[i] = (struct object){malloc(size), size};
-        mark(mine[i].address, size, 0);
+        mine[i] = object_marked(malloc(size), size, &state);
     }
     struct object *theirs = left[(generation % 2) * threads + (index + 1) % threads];
     for (long i = 1; theirs && i < objects; i += 2) {
-        mark_check(theirs[i].address, theirs[i].size, 0);
+        object_check(theirs[i]);
         free(theirs[i].address);
     }
     free(theirs);
     for (long i = 0; i < objects; i += 2) {
-        mark_check(mine[i].address, mine[i].size, 0);
+        object_check(mine[i]);
         free(mine[i].address);
     }
     left[((generation + 1) % 2) * threads + index] = mine;

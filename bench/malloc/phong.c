@@ -12,35 +12,36 @@ enum {
 
 static long threads = 2, steps = 20000000, least = 16, most = 1024, grow = 16, seed = 1;
 
-struct object {
-    struct object *next;
+struct mortal {
+    struct mortal *next;
     size_t size;
 };
 
-static void object_check(const struct object *object)
+static void mortal_check(const struct mortal *object)
 {
     const unsigned char last = ((const unsigned char *)object)[object->size - 1];
     if (object->size < sizeof *object || last != (unsigned char)object->size)
         die(EXIT_WRONG, "the object of %zu bytes at %p was overwritten", object->size, (const void *)object);
 }
 
-static struct object *object_set(void *address, size_t size)
+static struct mortal *mortal_set(void *address, size_t size)
 {
     if (!address)
         die(EXIT_MEMORY, "no memory for %zu bytes", size);
-    struct object *object = address;
+    struct mortal *object = address;
     ((unsigned char *)address)[size - 1] = (unsigned char)size;
     object->size = size;
     return object;
 }
 
-static void list_free(struct object **list)
+static void list_free(struct mortal **list)
 {
-    struct object *object = *list;
+    struct mortal *object = *list;
     *list = NULL;
     while (object) {
-        struct object *next = object->next;
-        object_check(object);
+        struct mortal *next = object->next;
+        mortal_check(object);
+        object->size = 0; /* whoever meets it again knows */
         free(object);
         object = next;
     }
@@ -50,24 +51,24 @@ static void body(void *context, long index)
 {
     (void)context;
     uint64_t state = chance_of_thread(seed, index);
-    struct object **due = calloc(HORIZON, sizeof(struct object *));
+    struct mortal **due = calloc(HORIZON, sizeof(struct mortal *));
     if (!due)
         die(EXIT_MEMORY, "no memory for the lists");
-    struct object **last = NULL; /* the list whose head was allocated in the step before */
+    struct mortal **last = NULL; /* the list whose head was allocated in the step before */
     for (long step = 0; step < steps; step++) {
-        struct object **now = &due[step % HORIZON];
+        struct mortal **now = &due[step % HORIZON];
         if (now == last)
             last = NULL;
         list_free(now);
         const uint64_t number = chance(&state);
         if (last && grow && number % (uint64_t)grow == 0) {
-            object_check(*last);
+            mortal_check(*last);
             const size_t size = (*last)->size * 2;
-            *last = object_set(realloc(*last, size), size);
+            *last = mortal_set(realloc(*last, size), size);
         }
         const size_t size =
-            sizeof(struct object) + chance_between(&state, (size_t)least, (size_t)most) / (1 + (number >> 20) % 8);
-        struct object *object = object_set(malloc(size), size);
+            sizeof(struct mortal) + chance_between(&state, (size_t)least, (size_t)most) / (1 + (number >> 20) % 8);
+        struct mortal *object = mortal_set(malloc(size), size);
         /* Most die young: the time to live is uniform up to a limit that is itself any power of two. */
         const uint64_t limit = UINT64_C(1) << ((number >> 32) % 13);
         last = &due[(uint64_t)(step + 1 + (long)chance_below(&state, limit)) % HORIZON];

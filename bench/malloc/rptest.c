@@ -15,11 +15,6 @@ enum {
 
 static long threads = 2, loops = 20000, objects = 1000, replaced = 100, cross = 2, least = 8, most = 16000, seed = 1;
 
-struct object {
-    void *address;
-    size_t size;
-};
-
 struct parcel {
     struct parcel *next;
     struct object objects[PARCEL];
@@ -33,14 +28,12 @@ static struct object object_new(uint64_t *state)
     const size_t a = chance_between(state, (size_t)least, (size_t)most);
     const size_t b = chance_between(state, (size_t)least, (size_t)most);
     const size_t size = a < b ? a : b;
-    void *address = malloc(size);
-    mark(address, size, 0);
-    return (struct object){address, size};
+    return object_marked(malloc(size), size, state);
 }
 
 static void object_free(struct object object)
 {
-    mark_check(object.address, object.size, 0);
+    object_check(object);
     free(object.address);
 }
 

@@ -16,11 +16,6 @@ enum {
 
 static long threads = 2, passes = 8000, largest = 1000, foreign = 0, seed = 1;
 
-struct object {
-    void *address;
-    size_t size;
-};
-
 /* Half a table, on its way to the thread that frees it. */
 struct parcel {
     struct parcel *next;
@@ -39,7 +34,7 @@ static pthread_barrier_t finished;
 
 static void object_free(struct object object)
 {
-    mark_check(object.address, object.size, 0);
+    object_check(object);
     free(object.address);
 }
 
@@ -99,9 +94,7 @@ static void body(void *context, long index)
         for (size_t size = 1; size <= (size_t)largest; size += size / 2 + 1) {
             for (size_t times = (size_t)largest * 4 / (size + 16) + 1; times-- > 0;) {
                 const size_t exact = size + chance_below(&state, size / 2 + 1);
-                void *address = malloc(exact);
-                mark(address, exact, 0);
-                worker->table[worker->count++] = (struct object){address, exact};
+                worker->table[worker->count++] = object_marked(malloc(exact), exact, &state);
                 if (worker->count == TABLE)
                     make_room(worker, index);
             }

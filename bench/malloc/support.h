@@ -75,8 +75,9 @@ static inline uint64_t chance_of_thread(long seed, long index)
 }
 
 /*
- * Marks. An object's first eight bytes and its last one depend on its address, its size and a key that its owner knows.
- * If an allocator hands out the same memory twice, cuts an object short or writes into a live one, the check fails.
+ * Marks. An object's first eight bytes and its last one depend on its address, its size and a key that its owner knows
+ * and that no other live object of this size has. If an allocator hands out the same memory twice, cuts an object short
+ * or writes into a live one, the check fails.
  */
 static inline uint64_t mark_value(const void *object, size_t size, uint64_t key)
 {
@@ -105,6 +106,25 @@ static inline void mark_check(const void *object, size_t size, uint64_t key)
     if (!object || memcmp(object, &value, mark_length(size)) != 0 ||
         (size > sizeof value && ((const unsigned char *)object)[size - 1] != (unsigned char)(value >> 56)))
         die(EXIT_WRONG, "the object of %zu bytes at %p does not hold what was written", size, object);
+}
+
+/* An object as its owner remembers it, with a random key. */
+struct object {
+    void *address;
+    uint32_t size;
+    uint32_t key;
+};
+
+static inline struct object object_marked(void *address, size_t size, uint64_t *state)
+{
+    const struct object object = {address, (uint32_t)size, (uint32_t)chance(state)};
+    mark(address, size, object.key);
+    return object;
+}
+
+static inline void object_check(struct object object)
+{
+    mark_check(object.address, object.size, object.key);
 }
 
 #ifdef __cplusplus

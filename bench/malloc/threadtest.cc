@@ -10,13 +10,14 @@ static void body(void *, long index)
 {
     const size_t count = static_cast<size_t>(objects / threads);
     char **table = new char *[count];
+    const uint64_t key = static_cast<uint64_t>(index) * count;
     for (long i = 0; i < iterations; i++) {
         for (size_t n = 0; n < count; n++) {
             table[n] = new char[static_cast<size_t>(size)];
-            mark(table[n], static_cast<size_t>(size), static_cast<uint64_t>(index));
+            mark(table[n], static_cast<size_t>(size), key + n);
         }
         for (size_t n = 0; n < count; n++) {
-            mark_check(table[n], static_cast<size_t>(size), static_cast<uint64_t>(index));
+            mark_check(table[n], static_cast<size_t>(size), key + n);
             delete[] table[n];
         }
     }
