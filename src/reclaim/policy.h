@@ -29,6 +29,7 @@
 /* The part of the program's time that bouncing may cost: 1/64, well within the 5 % that were promised. What a bounce
  * costs is measured (fault.c): 17 us for each frame on Firecracker with 4 KiB pages where KVM has no hardware to help
  * it, 0.5 us on QEMU with transparent huge pages on the same machine. */
+#define FAULT_PROBES  4
 #define BOUNCE_SHARE  64
 #define BOUNCE_WINDOW (2 * SECONDS) /* frames taken again later than this were not bouncing */
 #define BOUNCE_LEAST  256           /* frames: fewer are noise, not a reason to hold back */

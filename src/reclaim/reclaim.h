@@ -64,6 +64,7 @@ struct reporting {
     uint64_t retaken;    /* the table's count of frames taken again, as last seen */
     uint64_t accounted;  /* time up to which debt was worked off */
     uint64_t fault_cost; /* nanoseconds for a frame that the host took back; 0: not measured yet */
+    unsigned probes;     /* how often it was measured */
     uint64_t debt;       /* nanoseconds that bouncing cost and that are not yet worked off */
     /* Frames reported in this window and in the one before: what can bounce. */
     uint64_t window, recent, recent_before;

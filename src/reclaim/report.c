@@ -69,7 +69,7 @@ static void adapt_hold_off(struct weir_reclaim *reclaim, uint64_t now, uint64_t 
         reporting->hold_off = longer < HOLD_OFF_MOST ? longer : HOLD_OFF_MOST;
         reporting->halve = now + 4 * reporting->hold_off;
     } else if (reporting->debt == 0 && now >= reporting->halve && reporting->hold_off > HOLD_OFF_FIRST) {
-        reporting->hold_off /= 2;
+        reporting->hold_off = reporting->hold_off / 2 > HOLD_OFF_FIRST ? reporting->hold_off / 2 : HOLD_OFF_FIRST;
         reporting->halve = now + 4 * reporting->hold_off;
     }
 }
@@ -140,14 +140,19 @@ static bool send(struct weir_reclaim *reclaim, struct report *report, unsigned o
     return submit(reclaim, report);
 }
 
-/* The first report of a whole 2 MiB that comes back tells what a fault of the host costs: its memory, still isolated,
- * is touched, and reported again. True if the report is under way again. */
+/* The first reports that come back tell what a fault of the host costs: memory of theirs, still isolated, is touched,
+ * and they are sent again. The least of a few times counts: a busy host makes some of them too long. True if the report
+ * is under way again. */
 static bool probe(struct weir_reclaim *reclaim, struct report *report)
 {
-    for (unsigned i = 0; i < report->count && reclaim->reporting.fault_cost == 0; i++) {
-        reclaim->reporting.fault_cost = fault_cost(reclaim->platform, &report->ranges[i]);
-        if (reclaim->reporting.fault_cost != 0)
-            return submit(reclaim, report);
+    struct reporting *reporting = &reclaim->reporting;
+    for (unsigned i = 0; i < report->count && reporting->probes < FAULT_PROBES; i++) {
+        uint64_t cost = fault_cost(reclaim->platform, &report->ranges[i]);
+        if (cost == 0)
+            continue;
+        if (reporting->probes++ == 0 || cost < reporting->fault_cost)
+            reporting->fault_cost = cost;
+        return submit(reclaim, report);
     }
     return false;
 }

@@ -140,8 +140,10 @@ void machine_start(struct machine *machine, const struct machine_options *option
                                           .report_order = order <= WEIR_ORDER_MAX ? order : 0,
                                           .reserve = options->reserve};
     machine->reclaim = weir_reclaim_init(&reclaim);
-    if (!options->measure)
+    if (!options->measure) {
         machine->reclaim->reporting.fault_cost = options->fault_cost != 0 ? options->fault_cost : 1000;
+        machine->reclaim->reporting.probes = FAULT_PROBES;
+    }
 }
 
 void machine_end(struct machine *machine)
