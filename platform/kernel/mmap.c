@@ -85,6 +85,8 @@ static long protect(uintptr_t address, size_t length, unsigned protection, bool 
         return -EACCES_; /* never writable and executable */
     if (protection & (RIGHT_WRITE | RIGHT_EXEC))
         protection |= RIGHT_READ;
+    if (!outside(address, bytes) && !is_mapped(address, bytes))
+        return -ENOMEM_;
     if (!outside(address, bytes) && protection == RIGHTS_DATA) {
         paging_reset(address, bytes);
         return 0;

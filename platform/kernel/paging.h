@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "memory_map.h"
+#include "src/base/lock.h"
 
 /* Rights, as the program names them in mprotect. */
 #define RIGHT_READ  1u
@@ -14,9 +15,9 @@
 #define RIGHT_EXEC  4u
 #define RIGHTS_DATA (RIGHT_READ | RIGHT_WRITE)
 
-/* Builds the tables for the image and the window in memory from `memory` (physical = virtual now) up, and loads them.
- * Returns the first address that the tables do not need. */
-uint64_t paging_init(const struct window *window, uint64_t memory);
+/* Builds the tables for the image and `window` in memory from `memory` (physical = virtual now) up, and loads them.
+ * Returns the first physical address that they do not need. */
+uint64_t paging_init(uint64_t memory);
 
 /* Once there is a frame table: what records changed rights. `record` is paging_record_size() zero bytes. */
 size_t paging_record_size(const struct window *window);
@@ -45,5 +46,6 @@ const void *paging_map_firmware(uint64_t physical, size_t length);
 void paging_refresh(void);
 
 extern struct window window; /* constant after boot */
+extern struct lock paging;   /* guards all tables */
 
 #endif

@@ -186,7 +186,7 @@ static void start_memory(struct memory_map *map)
     uint64_t low_top = 0;
     for (unsigned i = 0; i < map->n && map->ranges[i].start < FOUR_GIB; i++)
         low_top = map->ranges[i].end;
-    uint64_t tables_end = paging_init(&window, (uintptr_t)weir_image_end);
+    uint64_t tables_end = paging_init((uintptr_t)weir_image_end);
 
     /* The frame table's metadata: in the largest extent, behind the tables if they are there, where nobody has written
      * if possible. */
