@@ -102,9 +102,12 @@ static void print_machine(struct results *results, FILE *file)
             first->allocator);
 }
 
-static const char *cell(char text[static 24], const char *format, double number)
+__attribute__((format(printf, 2, 0))) static const char *cell(char text[static 24], const char *format, double number)
 {
-    snprintf(text, 24, isnan(number) ? "-" : format, number);
+    if (isnan(number))
+        snprintf(text, 24, "-");
+    else
+        snprintf(text, 24, format, number);
     return text;
 }
 

@@ -82,8 +82,9 @@ static void test_a_frame_without_end_is_text(void **state)
 {
     (void)state;
     char data[3 * FRAME_LIMIT];
+    static const char start[] = {'\x1e', 'w', 'e', 'i', 'r', ' '};
     memset(data, 'x', sizeof data);
-    memcpy(data, "\x1eweir ", 6);
+    memcpy(data, start, sizeof start);
     struct seen *seen = feed_all(data, sizeof data);
     assert_int_equal(seen->text_length, sizeof data);
     assert_memory_equal(seen->text, data, sizeof data);
@@ -114,9 +115,10 @@ static void test_cuts_do_not_matter(void **state)
     for (size_t round = 0; round < random_rounds(2000); round++) {
         char data[512] = "";
         const uint64_t count = random_below(&random, 20);
+        size_t length = 0;
         for (uint64_t i = 0; i < count; i++)
-            strcat(data, pieces[random_below(&random, sizeof pieces / sizeof *pieces)]);
-        const size_t length = strlen(data);
+            length += (size_t)snprintf(data + length, sizeof data - length, "%s",
+                                       pieces[random_below(&random, sizeof pieces / sizeof *pieces)]);
         struct seen *whole = feed_all(data, length);
         struct seen *cut = calloc(1, sizeof *cut);
         struct console console = {.sink = {on_text, on_frame, cut}};

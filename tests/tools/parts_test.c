@@ -55,7 +55,7 @@ static void test_a_series_stays_bounded(void **state)
     (void)state;
     struct series series;
     series_start(&series, 1);
-    const size_t total = 5 * SAMPLE_LIMIT;
+    const size_t total = 5ul * SAMPLE_LIMIT;
     for (size_t i = 0; i < total; i++)
         series_add(&series, &(struct sample){.time = (double)i, .rss = i});
     assert_true(series.count <= SAMPLE_LIMIT);

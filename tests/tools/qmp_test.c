@@ -18,7 +18,7 @@ static void on_greeting(void *context, json_t *version)
 {
     struct fixture *fixture = context;
     assert_non_null(version);
-    strcat(fixture->log, "greeting;");
+    sprintf(fixture->log + strlen(fixture->log), "greeting;");
 }
 
 static void on_answer(void *context, const char *name, json_t *value, const char *error)
@@ -39,10 +39,10 @@ static void on_event(void *context, const char *name, json_t *data)
 
 static int set_up(void **state)
 {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
         return -1;
+    struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->qmp.fd = ends[0];
     fixture->qmp.sink = (struct qmp_sink){on_greeting, on_answer, on_event, fixture};
     fixture->server = ends[1];
@@ -104,7 +104,7 @@ static void test_a_line_without_end_is_dropped(void **state)
     struct fixture *fixture = *state;
     char noise[1024];
     memset(noise, 'x', sizeof noise);
-    for (size_t i = 0; i < 2 * QMP_LINE_LIMIT / sizeof noise; i++) {
+    for (size_t i = 0; i < 2ul * QMP_LINE_LIMIT / sizeof noise; i++) {
         assert_int_equal(write(fixture->server, noise, sizeof noise), (ssize_t)sizeof noise);
         qmp_receive(&fixture->qmp);
     }

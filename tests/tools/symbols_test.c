@@ -43,7 +43,7 @@ static void test_sorted_once_each_best_name(void **state)
     size_t size;
     char *data = write_table(functions, sizeof functions / sizeof *functions, &size);
     assert_int_equal(word_at(data, 0), 3);
-    const char *text = data + 4 + 3 * 8;
+    const char *text = data + 28;
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(word_at(data, 1 + 2 * i), addresses[i]);
         assert_string_equal(text + word_at(data, 2 + 2 * i), names[i]);
