@@ -61,7 +61,8 @@ static void adapt_hold_off(struct weir_reclaim *reclaim, uint64_t now, uint64_t 
 
     size_t frames = bounced(reporting, now, retaken);
     reclaim->stats.bounced += frames;
-    uint64_t cost = frames * reporting->fault_cost;
+    uint64_t fault = reporting->fault_cost > FAULT_COST_LEAST ? reporting->fault_cost : FAULT_COST_LEAST;
+    uint64_t cost = frames * fault;
     reporting->debt += cost;
     if (frames >= BOUNCE_LEAST && reporting->unpunished) {
         reporting->unpunished = false;

@@ -141,7 +141,7 @@ void machine_start(struct machine *machine, const struct machine_options *option
                                           .reserve = options->reserve};
     machine->reclaim = weir_reclaim_init(&reclaim);
     if (!options->measure) {
-        machine->reclaim->reporting.fault_cost = options->fault_cost != 0 ? options->fault_cost : 1000;
+        machine->reclaim->reporting.fault_cost = options->fault_cost;
         machine->reclaim->reporting.probes = FAULT_PROBES;
     }
 }

@@ -39,7 +39,7 @@ struct machine_options {
     uint64_t without; /* features that are not offered */
     uint64_t with;    /* features that are offered in addition */
     size_t reserve;
-    uint64_t fault_cost; /* nanoseconds; 0: 1000 */
+    uint64_t fault_cost; /* nanoseconds; 0: the least */
     bool measure;        /* the fault cost is measured instead (and is next to nothing, since time stands still) */
     bool threads;        /* real time, real waiting, no model of the host: for several threads */
 };
