@@ -1,5 +1,7 @@
 #include "tools/symbols.h"
 
+#include "tools/message.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,18 @@ static int compare(const void *left, const void *right)
     return a_length != b_length ? (a_length < b_length ? -1 : 1) : strcmp(a->name, b->name);
 }
 
+/* Of the C++ runtime: null if `name` is no mangled name. */
+char *__cxa_demangle(const char *name, char *buffer, size_t *length, int *status);
+
+/* As a person would write the name; templates of templates are cut short. */
+static void write_name(FILE *file, const char *name)
+{
+    char *plain = strncmp(name, "_Z", 2) == 0 ? __cxa_demangle(name, NULL, NULL, NULL) : NULL;
+    fprintf(file, "%.*s", SYMBOLS_NAME_LIMIT, plain != NULL ? plain : name);
+    fputc('\0', file);
+    free(plain);
+}
+
 static void write_word(FILE *file, uint64_t word)
 {
     const unsigned char bytes[4] = {word & 0xff, word >> 8 & 0xff, word >> 16 & 0xff, word >> 24 & 0xff};
@@ -34,13 +48,18 @@ void symbols_write(FILE *file, struct image_function *functions, size_t count)
     for (size_t i = 0; i < count; i++)
         if (functions[i].address <= UINT32_MAX && (kept == 0 || functions[kept - 1].address != functions[i].address))
             functions[kept++] = functions[i];
+    char *names = NULL;
+    size_t length = 0;
+    FILE *name_file = open_memstream(&names, &length);
+    if (name_file == NULL)
+        exit(fail(EXIT_TOOL, "out of memory"));
     write_word(file, kept);
-    uint64_t name = 0;
     for (size_t i = 0; i < kept; i++) {
         write_word(file, functions[i].address);
-        write_word(file, name);
-        name += strlen(functions[i].name) + 1;
+        write_word(file, (uint64_t)ftell(name_file));
+        write_name(name_file, functions[i].name);
     }
-    for (size_t i = 0; i < kept; i++)
-        fwrite(functions[i].name, 1, strlen(functions[i].name) + 1, file);
+    fclose(name_file);
+    fwrite(names, 1, length, file);
+    free(names);
 }

@@ -52,11 +52,32 @@ static void test_sorted_once_each_best_name(void **state)
     free(data);
 }
 
+static void test_names_of_cpp_are_readable(void **state)
+{
+    (void)state;
+    char longest[400] = "_ZN";
+    for (size_t i = 0; i < 90; i++)
+        memcpy(longest + 3 + 4 * i, "3abc", 5);
+    memcpy(longest + 3 + 4 * 90, "Ev", 3);
+    struct image_function functions[] = {{0x1000, 8, "_ZN5outer5innerEPKcRSt6vectorIiSaIiEE", true},
+                                         {0x2000, 8, "_Znonsense", true},
+                                         {0x3000, 8, longest, true}};
+    size_t size;
+    char *data = write_table(functions, 3, &size);
+    const char *text = data + 28;
+    assert_string_equal(text + word_at(data, 2), "outer::inner(char const*, std::vector<int, std::allocator<int> >&)");
+    assert_string_equal(text + word_at(data, 4), "_Znonsense");
+    assert_int_equal(strlen(text + word_at(data, 6)), SYMBOLS_NAME_LIMIT);
+    assert_memory_equal(text + word_at(data, 6), "abc::abc::", 10);
+    free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_empty_table),
         cmocka_unit_test(test_sorted_once_each_best_name),
+        cmocka_unit_test(test_names_of_cpp_are_readable),
     };
     return cmocka_run_group_tests_name("tools/symbols", tests, NULL, NULL);
 }
