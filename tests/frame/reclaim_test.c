@@ -179,6 +179,24 @@ static void test_cold(void **state)
     without();
 }
 
+/* Who reports small blocks too has them left alone while they are warm, from the first time on that he asks. */
+static void test_cold_small_blocks(void **state)
+{
+    (void)state;
+    struct weir_range ranges[16];
+    with_memory(CHUNK, WEIR_REGION_ZERO);
+    atomic_store(&test_clock, 1000);
+    uintptr_t wall = weir_frames_alloc(frames, 17, 1, 0, NULL);
+    weir_frames_isolate(frames, 4, SIZE_MAX, 1, ranges, 16);
+    uintptr_t run = weir_frames_alloc(frames, 32, 1, 0, NULL);
+    weir_frames_free(frames, run, 32);
+    assert_int_equal(weir_frames_isolate(frames, 4, SIZE_MAX, 1000, ranges, 16), 0);
+    assert_true(weir_frames_isolate(frames, 4, SIZE_MAX, 1001, ranges, 16) > 0);
+    assert_int_not_equal(wall, 0);
+    atomic_store(&test_clock, 0);
+    without();
+}
+
 /* What the caches hold is reported too. */
 static void test_caches_are_flushed(void **state)
 {
@@ -288,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_least_order),
         cmocka_unit_test(test_cold),
+        cmocka_unit_test(test_cold_small_blocks),
         cmocka_unit_test(test_caches_are_flushed),
         cmocka_unit_test(test_unisolate_misuse),
         cmocka_unit_test(test_inflate),
