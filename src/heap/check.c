@@ -69,7 +69,7 @@ static size_t check_list(struct check *check, struct weir_heap *heap, struct sla
 static void check_heap(struct check *check, struct weir_heap *heap)
 {
     size_t listed = check_list(check, heap, heap->full, true), owned = 0;
-    for (unsigned class = 0; class < CLASSES; class ++) {
+    for (unsigned class = 0; class < CLASSES; class += 1) {
         listed += check_list(check, heap, heap->partial[class], false);
         owned += heap->slabs[class];
         for (const struct object *object = heap->bin[class]; object && !check->what; object = object->next) {

@@ -53,7 +53,7 @@ static inline unsigned class_of_aligned(size_t size, size_t alignment)
         return CLASSES;
     unsigned class = class_of(rounded);
     while (class < CLASSES && class_size(class) % alignment != 0)
-        class ++;
+        class += 1;
     return class;
 }
 

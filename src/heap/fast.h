@@ -5,8 +5,9 @@
  * into the heap leaks to the program). free finds the descriptor with one load from the frame table and pushes onto
  * the slab's list, if one comparison says that the slab is the heap's own and in its ordinary state.
  *
- * What leaves by the slow path: null, foreign, unaligned and large pointers; slabs of other heaps; slabs that are full,
- * empty or of a quiet heap (marked in the owner word); an object that heads its slab's list already (a double free).
+ * What leaves by the slow path: null, foreign, unaligned and large pointers; slabs of other heaps; slabs that are empty
+ * or of a quiet heap (marked in the owner word); an object that heads its slab's list already (a double free). Full
+ * slabs, marked too, have a path of their own between the two.
  */
 #ifndef WEIR_HEAP_FAST_H
 #define WEIR_HEAP_FAST_H
@@ -49,9 +50,9 @@ static inline bool heap_push(struct weir_heap *heap, void *pointer)
     if (unlikely(!(word & WORD_SLAB)))
         return false;
     struct slab *slab = (struct slab *)(uintptr_t)(word - WORD_SLAB);
-    if (unlikely(atomic_load_explicit(&slab->owner, memory_order_relaxed) != (uintptr_t)heap))
-        return false;
     struct object *object = pointer;
+    if (unlikely(atomic_load_explicit(&slab->owner, memory_order_relaxed) != (uintptr_t)heap))
+        return heap_push_full(heap, slab, object);
     struct object *head = slab->free;
     if (unlikely(head == object))
         return false;

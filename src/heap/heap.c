@@ -199,7 +199,7 @@ void *weir_heap_aligned(struct weir_heap *heap, size_t alignment, size_t size, b
 /* Frees into a slab of the heap itself that is full, empty or marked, or whose head is the object already. */
 static void free_local(struct weir_heap *heap, struct slab *slab, struct object *object, const char *operation)
 {
-    if (slab->used == 0 || slab->free == object) {
+    if (slab->used == 0 || slab->free == object || heap->bin[slab->class] == object) {
         misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, class_size(slab->class), operation);
         return;
     }
@@ -209,6 +209,38 @@ static void free_local(struct weir_heap *heap, struct slab *slab, struct object 
     object->next = slab->free;
     slab->free = object;
     heap_slab_shrunk(heap, slab);
+}
+
+/* A slab of one object that is freed while the bin is empty stays full, and its object goes to the bin: a loop over one
+ * buffer then never leaves malloc's fast path. heap_step takes back what nobody wanted meanwhile. */
+static bool park(struct weir_heap *heap, struct slab *slab, struct object *object)
+{
+    unsigned class = slab->class;
+    if (slab->capacity != 1 || heap->bin[class] || heap->arena->config.prompt)
+        return false;
+    object->next = NULL;
+    heap->bin[class] = object;
+    heap->given++;
+    bit_put(heap->fresh, class, false);
+    bit_put(heap->parked, class, true);
+    return true;
+}
+
+bool heap_push_full(struct weir_heap *heap, struct slab *slab, struct object *object)
+{
+    uintptr_t full = (uintptr_t)heap | SLAB_FULL;
+    if (atomic_load_explicit(&slab->owner, memory_order_relaxed) != full || is_quiet(heap))
+        return false;
+    heap_event(heap);
+    if (slab->free == object || heap->bin[slab->class] == object)
+        return false;
+    if (park(heap, slab, object))
+        return true;
+    slab->used--;
+    object->next = slab->free;
+    slab->free = object;
+    heap_slab_shrunk(heap, slab);
+    return true;
 }
 
 void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
@@ -235,26 +267,30 @@ void weir_heap_free(struct weir_heap *heap, void *object)
         heap_free_slow(heap, object, "weir_heap_free");
 }
 
+static void flush_bin(struct weir_heap *heap, unsigned class)
+{
+    struct object *object = heap->bin[class];
+    heap->bin[class] = NULL;
+    for (struct object *next; object; object = next) {
+        next = object->next;
+        struct slab *slab = frame_word_slab(heap->arena->map, (uintptr_t)object);
+        slab->used--;
+        object->next = slab->free;
+        slab->free = object;
+        heap->given--;
+        heap_slab_shrunk(heap, slab);
+    }
+}
+
 void heap_flush_bins(struct weir_heap *heap)
 {
-    for (unsigned class = 0; class < CLASSES; class ++) {
-        struct object *object = heap->bin[class];
-        heap->bin[class] = NULL;
-        for (struct object *next; object; object = next) {
-            next = object->next;
-            struct slab *slab = frame_word_slab(heap->arena->map, (uintptr_t)object);
-            slab->used--;
-            object->next = slab->free;
-            slab->free = object;
-            heap->given--;
-            heap_slab_shrunk(heap, slab);
-        }
-    }
+    for (unsigned class = 0; class < CLASSES; class += 1)
+        flush_bin(heap, class);
 }
 
 void heap_drop_spares(struct weir_heap *heap, size_t *keep)
 {
-    for (unsigned class = 0; class < CLASSES; class ++) {
+    for (unsigned class = 0; class < CLASSES; class += 1) {
         struct slab *slab = heap->spare[class];
         if (!slab)
             continue;
@@ -275,20 +311,35 @@ void heap_drop_spares(struct weir_heap *heap, size_t *keep)
     }
 }
 
+/* Whether an object is parked in the bin. */
+static bool is_parked(struct weir_heap *heap, unsigned class)
+{
+    const struct object *object = heap->bin[class];
+    const struct slab *slab = object ? frame_word_slab(heap->arena->map, (uintptr_t)object) : NULL;
+    return slab && slab->capacity == 1;
+}
+
+/* Gives back what a class keeps because it bounces, if it did not since the last step. */
+static void age(struct weir_heap *heap, unsigned class)
+{
+    if (bit_test(heap->parked, class))
+        bit_put(heap->parked, class, false);
+    else if (is_parked(heap, class))
+        flush_bin(heap, class);
+    struct slab *spare = heap->spare[class];
+    if (spare && bit_test(heap->stale, class)) {
+        heap->spare[class] = NULL;
+        let_go(heap, spare);
+    } else if (spare) {
+        bit_put(heap->stale, class, true);
+    }
+}
+
 void heap_step(struct weir_heap *heap)
 {
     heap_send_batches(heap);
-    for (unsigned class = 0; class < CLASSES; class ++) {
-        if (!heap->spare[class])
-            continue;
-        if (bit_test(heap->stale, class)) {
-            struct slab *slab = heap->spare[class];
-            heap->spare[class] = NULL;
-            let_go(heap, slab);
-        } else {
-            bit_put(heap->stale, class, true);
-        }
-    }
+    for (unsigned class = 0; class < CLASSES; class += 1)
+        age(heap, class);
     run_drop_oldest(heap);
     arena_sample(heap->arena);
     const struct weir_platform *platform = heap->arena->config.platform;

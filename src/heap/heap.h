@@ -106,11 +106,12 @@ struct weir_heap {
     uint8_t class_of_granules[TABLED_SIZE_MAX / GRANULE + 1]; /* the table of classes.c, where malloc reaches it best */
 
     /* owner only */
-    struct slab *partial[CLASSES];       /* LIFO */
-    struct slab *spare[CLASSES];         /* the empty slab kept while the class bounces, also in partial[class] */
-    uint32_t slabs[CLASSES];             /* full ones included */
-    uint64_t fresh[(CLASSES + 63) / 64]; /* whether all of the bin is zero but for the links */
-    uint64_t stale[(CLASSES + 63) / 64]; /* whether the spare slab has been kept for a whole step */
+    struct slab *partial[CLASSES];        /* LIFO */
+    struct slab *spare[CLASSES];          /* the empty slab kept while the class bounces, also in partial[class] */
+    uint32_t slabs[CLASSES];              /* full ones included */
+    uint64_t fresh[(CLASSES + 63) / 64];  /* whether all of the bin is zero but for the links */
+    uint64_t stale[(CLASSES + 63) / 64];  /* whether the spare slab has been kept for a whole step */
+    uint64_t parked[(CLASSES + 63) / 64]; /* whether the bin was empty and got one freed object since the last step */
     struct slab *full;
     struct batch batches[BATCHES]; /* direct-mapped by slab */
     struct kept_run runs[KEPT_RUNS];
@@ -298,6 +299,10 @@ static inline void heap_event(struct weir_heap *heap)
     if (unlikely(++heap->events % 64 == 0))
         heap_step(heap);
 }
+
+/* The fast path's branch for slabs that are not in their ordinary state: frees into the heap's own full slabs. False if
+ * this needs the slow path; nothing was changed then. */
+bool heap_push_full(struct weir_heap *heap, struct slab *slab, struct object *object);
 
 /* The fast path's way out when a slab's last object came home. */
 __attribute__((noinline)) void heap_slab_emptied(struct weir_heap *heap, struct slab *slab);

@@ -47,7 +47,7 @@ void weir_heap_quiesce(struct weir_heap *heap)
     heap_flush_bins(heap);
     lock_take(&heap->lock, heap->arena->config.platform);
     take_notices_locked(heap);
-    for (unsigned class = 0; class < CLASSES; class ++)
+    for (unsigned class = 0; class < CLASSES; class += 1)
         for (struct slab *slab = heap->partial[class]; slab; slab = slab->next)
             if (slab_marks(slab) == 0)
                 slab_set_owner(slab, heap, SLAB_QUIET);
@@ -77,7 +77,7 @@ void weir_heap_release(struct weir_heap *heap)
     lock_take(&heap->lock, platform);
     heap_drop_spares(heap, &keep);
     lock_take(&orphans->lock, platform);
-    for (unsigned class = 0; class < CLASSES; class ++)
+    for (unsigned class = 0; class < CLASSES; class += 1)
         while (heap->partial[class])
             hand_over(heap, orphans, heap->partial[class]);
     while (heap->full)

@@ -92,7 +92,7 @@ void arena_sample(struct weir_arena *arena)
 
 RACY static void add_heap(const struct weir_heap *heap, struct weir_arena_stats *stats, struct tally *in_bins)
 {
-    for (unsigned class = 0; class < CLASSES; class ++) {
+    for (unsigned class = 0; class < CLASSES; class += 1) {
         size_t length = bin_length(heap, class);
         in_bins->objects += length;
         in_bins->bytes += length * class_size(class);
