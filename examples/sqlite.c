@@ -135,7 +135,7 @@ static void report(const char *what)
 int main(int argc, char **argv)
 {
     int64_t rows = argc > 1 ? atoll(argv[1]) : 60000;
-    if (rows < 100 || rows > 10 * 1000 * 1000) {
+    if (rows < 100 || rows > 10000000) {
         fprintf(stderr, "usage: sqlite [ROWS]   100 to 10000000\n");
         return 2;
     }

@@ -50,7 +50,7 @@ struct maker {
 };
 
 /* All allocators of the family: registry.c. */
-extern const struct maker *const registry[];
+extern const struct maker registry[];
 extern const size_t registry_count;
 
 /* What is wrong, or null. The string lives in the subject or is static. */

@@ -19,6 +19,7 @@ enum {
     OPERATIONS = 300,
     PROGRAMS = 1000,
     THREADED = 100,
+    THREADED_OPERATIONS = 1200,
     THREADS = 3
 };
 
@@ -83,7 +84,7 @@ static void run_threaded_programs(void **state)
     for (size_t i = 0, n = random_rounds(THREADED); i < n; i++) {
         uint64_t seed = random_next(&random);
         memory.zero = false;
-        problem found = program_run_threads(combination->maker, &memory, seed, 4 * OPERATIONS, THREADS, &subject);
+        problem found = program_run_threads(combination->maker, &memory, seed, THREADED_OPERATIONS, THREADS, &subject);
         if (found != NULL)
             fail_msg("seed %llu: %s", (unsigned long long)seed, found);
     }
@@ -97,14 +98,14 @@ int main(void)
     struct combination *combinations = calloc(count, sizeof *combinations);
     char(*names)[96] = calloc(count, sizeof *names);
     if (tests == NULL || combinations == NULL || names == NULL)
-        return 1;
+        exit(1);
     for (size_t i = 0; i < count; i++) {
         size_t k = i % per_allocator;
         const struct conformance_case *c = k < object_case_count ? &object_cases[k]
                                            : k < object_case_count + limit_case_count
                                                ? &limit_cases[k - object_case_count]
                                                : NULL;
-        combinations[i] = (struct combination){registry[i / per_allocator], c};
+        combinations[i] = (struct combination){&registry[i / per_allocator], c};
         bool threaded = k == per_allocator - 1;
         snprintf(names[i], sizeof names[i], "%s: %s", combinations[i].maker->name,
                  c != NULL  ? c->name

@@ -9,6 +9,7 @@
  *
  * Prints one line of TAP for each case; the console is slow.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -52,7 +53,7 @@ static void run_programs(const struct maker *maker, unsigned count, uint64_t see
         problem found = program_run(maker, &memory, program, OPERATIONS, &subject);
         if (found == NULL)
             continue;
-        snprintf(name, sizeof name, "program of seed %llu", (unsigned long long)(seed + i));
+        snprintf(name, sizeof name, "program of seed %" PRIu64, seed + i);
         result(maker, name, found, false);
         return;
     }
@@ -63,7 +64,7 @@ static void run_programs(const struct maker *maker, unsigned count, uint64_t see
         problem found = program_run_threads(maker, &memory, seed + i, OPERATIONS, THREADS, &subject);
         if (found == NULL)
             continue;
-        snprintf(name, sizeof name, "threaded programs of seed %llu", (unsigned long long)(seed + i));
+        snprintf(name, sizeof name, "threaded programs of seed %" PRIu64, seed + i);
         result(maker, name, found, false);
         return;
     }
@@ -86,11 +87,11 @@ int main(int argc, char **argv)
         return 1;
     }
     memory.zero = false; /* it does not stay so */
-    printf("# seed %llu\n", (unsigned long long)seed);
+    printf("# seed %" PRIu64 "\n", seed);
     for (size_t i = 0; i < registry_count; i++) {
-        run_cases(registry[i], object_cases, object_case_count);
-        run_cases(registry[i], limit_cases, limit_case_count);
-        run_programs(registry[i], programs, seed);
+        run_cases(&registry[i], object_cases, object_case_count);
+        run_cases(&registry[i], limit_cases, limit_case_count);
+        run_programs(&registry[i], programs, seed);
     }
     bool returned = weir_frames_free(frames, memory.start, MEMORY / WEIR_FRAME_SIZE) == WEIR_OK;
     const char *what = "";

@@ -53,7 +53,7 @@ static size_t random_bytes(struct numbers *numbers, size_t memory)
         return spread(numbers, 512, 32768);
     if (which < 94) /* some pages, and a little more or less */
         return (1 + next(numbers) % 40) * WEIR_FRAME_SIZE + next(numbers) % 65 - 32;
-    return spread(numbers, 256 * 1024, memory / 6);
+    return spread(numbers, (size_t)256 << 10, memory / 6);
 }
 
 void program_make(uint64_t seed, size_t bytes, struct operation *program, size_t count)

@@ -507,8 +507,10 @@ static bool make(struct subject *subject)
 static void unmake(struct subject *subject)
 {
     struct reference *r = of(&subject->allocator);
-    while (r->first != NULL)
-        forget(r, r->first);
+    for (struct block *block = r->first, *next; block != NULL; block = next) {
+        next = block->next;
+        free(block);
+    }
     pthread_mutex_destroy(&r->lock);
     free(r->at);
     free(r);

@@ -55,9 +55,6 @@ static void frames_unmake(struct subject *subject)
     subject->allocator.instance = NULL;
 }
 
-static const struct maker frames = {
-    .name = "frames", .frees_parts = true, .make = frames_make, .unmake = frames_unmake};
-
 /* --- weir: the heap --- */
 
 /* The arena under test, and its number: a heap that a thread still has of an earlier one is not asked. */
@@ -110,8 +107,8 @@ static void heap_unmake(struct subject *subject)
     subject->allocator.instance = arena = NULL;
 }
 
-static const struct maker heap = {
-    .name = "weir", .make = heap_make, .unmake = heap_unmake, .leave = heap_leave, .settle = heap_settle};
-
-const struct maker *const registry[] = {&frames, &heap};
+const struct maker registry[] = {
+    {.name = "frames", .frees_parts = true, .make = frames_make, .unmake = frames_unmake},
+    {.name = "weir", .make = heap_make, .unmake = heap_unmake, .leave = heap_leave, .settle = heap_settle},
+};
 const size_t registry_count = sizeof registry / sizeof *registry;
