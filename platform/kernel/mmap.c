@@ -13,12 +13,14 @@
 #include "src/base/bits.h"
 #include "src/base/lock.h"
 #include "syscalls.h"
+#include "thread.h"
 
 #define MAP_FIXED_           0x10u
 #define MAP_ANONYMOUS_       0x20u
 #define MAP_FIXED_NOREPLACE_ 0x100000u
 #define MREMAP_MAYMOVE_      1u
 #define MADV_DONTNEED_       4
+#define PENDING_AFTER        ((size_t)8192) /* musl's guard */
 #define RIGHTS_ALL           7u
 
 /* Where the break is, and the run that holds it. */
@@ -99,7 +101,29 @@ long memory_protect(uintptr_t address, size_t length, unsigned protection)
     return protect(address, length, protection, false);
 }
 
-long memory_map_call(uintptr_t address, size_t length, unsigned protection, unsigned flags, int file)
+/*
+ * A thread's stack is born as a mapping without rights, all of which but the guard pages at its start is made
+ * accessible by the next system call. So only the first pages lose their rights at once, the others when their thread
+ * enters the kernel again: then often two entries have been written instead of seventy. Until then nobody else knows
+ * the address.
+ */
+bool memory_settle(struct thread *thread, bool is_protect, uintptr_t address, size_t length, unsigned protection)
+{
+    uintptr_t start = thread->pending, end = start + thread->pending_bytes;
+    size_t bytes = frames_in(length) << WEIR_FRAME_SHIFT;
+    thread->pending = 0;
+    bool within = is_protect && aligned(address) && protection == RIGHTS_DATA && bytes > 0 && address >= start &&
+                  address < end && bytes <= end - address;
+    uintptr_t hole = within ? address : end, hole_end = within ? address + bytes : end;
+    if (start < hole)
+        paging_protect(start, hole - start, 0, true);
+    if (hole_end < end)
+        paging_protect(hole_end, end - hole_end, 0, true);
+    return within;
+}
+
+long memory_map_call(struct thread *thread, uintptr_t address, size_t length, unsigned protection, unsigned flags,
+                     int file)
 {
     size_t frames = frames_in(length), bytes = frames << WEIR_FRAME_SHIFT;
     if (length == 0)
@@ -122,7 +146,17 @@ long memory_map_call(uintptr_t address, size_t length, unsigned protection, unsi
         if (!address)
             return -ENOMEM_;
     }
-    if ((protection & RIGHTS_ALL) != RIGHTS_DATA) {
+    if ((protection & RIGHTS_ALL) == 0 && !(flags & MAP_FIXED_)) {
+        size_t now = bytes < PENDING_AFTER ? bytes : PENDING_AFTER;
+        if (!paging_protect(address, now, 0, true)) {
+            weir_frames_free(weir_kernel_frames(), address, frames);
+            return -ENOMEM_;
+        }
+        if (now < bytes) {
+            thread->pending = address + now;
+            thread->pending_bytes = bytes - now;
+        }
+    } else if ((protection & RIGHTS_ALL) != RIGHTS_DATA) {
         long result = protect(address, bytes, protection & RIGHTS_ALL, !(flags & MAP_FIXED_));
         if (result < 0) {
             if (!(flags & MAP_FIXED_))

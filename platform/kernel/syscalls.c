@@ -11,10 +11,12 @@
 #include "console.h"
 #include "exception.h"
 #include "kernel.h"
+#include "paging.h"
 #include "thread.h"
 
 #define CALLS       512
-#define MASK_FILE   100 /* file descriptor of the one file */
+#define PARTS_MAX   1024 /* of one readv or writev, as on Linux */
+#define MASK_FILE   100  /* file descriptor of the one file */
 #define INPUT_NS    1000000
 #define SECOND      UINT64_C(1000000000)
 #define END_OF_FILE 4 /* Ctrl-D */
@@ -27,6 +29,24 @@ static _Atomic(uint32_t) unknown[CALLS];
 static struct thread *reader;
 static struct iovec_ reader_parts[2];
 static bool at_line_start = true;
+
+/* Whether the program may not do that with its memory. Looks at the first and the last page. */
+static bool bad(uint64_t address, size_t bytes, unsigned rights)
+{
+    unsigned first, last;
+    return bytes > 0 && (address + bytes < address || !paging_rights(address, &first) ||
+                         !paging_rights(address + bytes - 1, &last) || (first & last & rights) != rights);
+}
+
+static bool bad_parts(const struct iovec_ *parts, size_t n, unsigned rights)
+{
+    if (n > PARTS_MAX || bad((uintptr_t)parts, n * sizeof *parts, RIGHT_READ))
+        return true;
+    for (size_t i = 0; i < n; i++)
+        if (bad((uintptr_t)parts[i].base, parts[i].length, rights))
+            return true;
+    return false;
+}
 
 /* --- console --- */
 
@@ -93,6 +113,8 @@ uint64_t input_poll(uint64_t now)
 
 static long read_file(struct thread *thread, int file, const struct iovec_ *parts, size_t n)
 {
+    if (bad_parts(parts, n, RIGHTS_DATA))
+        return -EFAULT_;
     if (file == 0)
         return read_console(thread, parts, n);
     if (file != MASK_FILE)
@@ -107,6 +129,8 @@ static long write_file(int file, const struct iovec_ *parts, size_t n)
 {
     if (file != 1 && file != 2)
         return -EBADF_;
+    if (bad_parts(parts, n, RIGHT_READ))
+        return -EFAULT_;
     return (long)console_writev(parts, n);
 }
 
@@ -172,6 +196,8 @@ static bool clock_time(int clock, uint64_t *ns)
 static long get_clock(int clock, int64_t *time)
 {
     uint64_t ns;
+    if (bad((uintptr_t)time, 16, RIGHTS_DATA))
+        return -EFAULT_;
     if (!clock_time(clock, &ns))
         return -EINVAL_;
     to_timespec(ns, time);
@@ -190,6 +216,8 @@ static long get_time_of_day(int64_t *time)
 static long sleep_until(struct thread *thread, int clock, bool absolute, const int64_t *time)
 {
     uint64_t now, at = kernel_now();
+    if (bad((uintptr_t)time, 16, RIGHT_READ))
+        return -EFAULT_;
     if (!clock_time(clock, &now) || time[0] < 0 || time[1] < 0 || time[1] >= (int64_t)SECOND)
         return -EINVAL_;
     uint64_t ns = (uint64_t)time[0] < NEVER / SECOND / 4 ? (uint64_t)time[0] * SECOND + (uint64_t)time[1] : NEVER / 4;
@@ -205,6 +233,8 @@ static long sleep_until(struct thread *thread, int clock, bool absolute, const i
 
 static long random_bytes(char *to, size_t n)
 {
+    if (bad((uintptr_t)to, n, RIGHTS_DATA))
+        return -EFAULT_;
     const struct weir_platform *platform = weir_kernel_platform();
     for (size_t i = 0; i < n; i += 8) {
         uint64_t bits = platform->random(platform->context);
@@ -283,6 +313,8 @@ long system_call_answer(struct thread *thread)
     const struct registers *r = &thread->registers;
     uint64_t a = r->rdi, b = r->rsi, c = r->rdx, d = r->r10, e = r->r8;
     struct iovec_ one = {(char *)b, c};
+    if (thread->pending && memory_settle(thread, r->rax == 10, a, b, (unsigned)c))
+        return 0;
     switch (r->rax) {
     case 0:
         return read_file(thread, (int)a, &one, 1);
@@ -304,7 +336,7 @@ long system_call_answer(struct thread *thread)
     case 8: /* lseek */
         return -ESPIPE_;
     case 9:
-        return memory_map_call(a, b, (unsigned)c, (unsigned)d, (int)e);
+        return memory_map_call(thread, a, b, (unsigned)c, (unsigned)d, (int)e);
     case 10:
         return memory_protect(a, b, (unsigned)c);
     case 11:
@@ -371,6 +403,8 @@ long system_call_answer(struct thread *thread)
     case 201: /* time */
         return (long)(realtime() / SECOND);
     case 202:
+        if (bad(a, 4, RIGHT_READ))
+            return -EFAULT_;
         return futex(thread, (uint32_t *)a, (int)b, (uint32_t)c, d, (uint32_t *)e, (uint32_t)r->r9);
     case 203: /* sched_setaffinity */
     case 273: /* set_robust_list */

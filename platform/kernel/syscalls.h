@@ -2,6 +2,7 @@
 #ifndef WEIR_KERNEL_SYSCALLS_H
 #define WEIR_KERNEL_SYSCALLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,11 +39,16 @@ uint64_t input_poll(uint64_t now);
 void system_calls_report(void);
 
 /* --- mmap.c --- */
-long memory_map_call(uintptr_t address, size_t length, unsigned protection, unsigned flags, int file);
+long memory_map_call(struct thread *thread, uintptr_t address, size_t length, unsigned protection, unsigned flags,
+                     int file);
 long memory_unmap(uintptr_t address, size_t length);
 long memory_remap(uintptr_t old, size_t old_length, size_t length, unsigned flags);
 long memory_protect(uintptr_t address, size_t length, unsigned protection);
 long memory_advise(uintptr_t address, size_t length, int advice);
 long memory_break(uintptr_t end);
+
+/* To be called before the thread's next system call if thread->pending is set. True if that call, mprotect of
+ * [address, address + length) to `protection`, is done with it. */
+bool memory_settle(struct thread *thread, bool is_protect, uintptr_t address, size_t length, unsigned protection);
 
 #endif

@@ -46,6 +46,10 @@ struct thread {
     int tid;
     unsigned cpu; /* that ran it last */
 
+    /* The mapping without rights that its last system call made, if that has not been done yet: mmap.c */
+    uintptr_t pending;
+    size_t pending_bytes;
+
     struct thread *next; /* in the run queue, or among the free pages */
 
     /* in a futex bucket */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -188,6 +189,14 @@ static int odds(void)
     REQUIRE(fopen("/tmp/x", "w") == NULL && lseek(1, 0, SEEK_CUR) == -1 && errno == ESPIPE);
     REQUIRE(write(7, "x", 1) == -1 && errno == EBADF);
     REQUIRE(fork() == -1);
+    char *hidden = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(write(1, NULL, 5) == -1 && errno == EFAULT);
+    REQUIRE(write(1, hidden, 5) == -1 && errno == EFAULT);
+    REQUIRE(mprotect(hidden + 4096, 4096, PROT_READ | PROT_WRITE) == 0);
+    hidden[4096] = 'x';
+    REQUIRE(write(1, hidden + 4095, 2) == -1 && errno == EFAULT);
+    REQUIRE(write(1, (char *)0x123456789000, 5) == -1 && errno == EFAULT);
+    REQUIRE(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, (void *)odds) == -1 && errno == EFAULT);
     pthread_attr_t attributes;
     REQUIRE(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 1 << 20) == 0);
     return 0;

@@ -49,7 +49,14 @@ int main(int argc, char **argv)
         write_to((volatile char *)0x7f8000000000);
     else if (strcmp(how, "guard") == 0)
         write_to(mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    else if (strcmp(how, "overflow") == 0)
+    else if (strcmp(how, "born") == 0) { /* a guard that came with its mapping, as under a thread's stack */
+        char *stack = mmap(NULL, 16 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mprotect(stack + 2 * 4096, 12 * 4096, PROT_READ | PROT_WRITE);
+        memset(stack + 2 * 4096, 1, 12 * 4096);
+        if (argc > 2)
+            write_to(stack + 14 * 4096);
+        write_to(stack + 2 * 4096 - 1);
+    } else if (strcmp(how, "overflow") == 0)
         return overflow(NULL);
     else if (strcmp(how, "thread") == 0) {
         pthread_t thread;
