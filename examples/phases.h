@@ -39,7 +39,7 @@ static inline double phases_since(const struct timespec *start)
 static inline void phases_before(void)
 {
     if (phases_wanted()) {
-        const struct timespec pause = {0, 300 * 1000 * 1000};
+        const struct timespec pause = {0, 300000000};
         printf("\x1eweir phase before\n");
         fflush(stdout);
         nanosleep(&pause, NULL);
