@@ -12,7 +12,6 @@
  * until a round removes nothing. Complement and containment recurse on one input at a time (the unate recursive
  * paradigm) and leave thousands of cubes behind that live for microseconds.
  */
-#include <stdbool.h>
 
 #include "support.h"
 

@@ -14,6 +14,7 @@
 #ifndef BENCH_MALLOC_SUPPORT_H
 #define BENCH_MALLOC_SUPPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -75,18 +76,13 @@ static inline uint64_t chance_of_thread(long seed, long index)
 }
 
 /*
- * Marks. An object's first eight bytes and its last one depend on its address, its size and a key that its owner knows
- * and that no other live object of this size has. If an allocator hands out the same memory twice, cuts an object short
- * or writes into a live one, the check fails.
+ * Marks. An object's first bytes and its last one depend on its address, its size and a key that its owner knows and
+ * that no other live object of this size has. If an allocator hands out the same memory twice, cuts an object short or
+ * writes into a live one, the check fails.
  */
 static inline uint64_t mark_value(const void *object, size_t size, uint64_t key)
 {
     return ((uint64_t)(uintptr_t)object ^ key * 0x9e3779b97f4a7c15u) + size * 0xff51afd7ed558ccdu;
-}
-
-static inline size_t mark_length(size_t size)
-{
-    return size < sizeof(uint64_t) ? size : sizeof(uint64_t);
 }
 
 /* Marks what an allocation function has just returned; null means that there is no memory, and ends the program. */
@@ -95,16 +91,27 @@ static inline void mark(void *object, size_t size, uint64_t key)
     if (!object)
         die(EXIT_MEMORY, "no memory for %zu bytes", size);
     const uint64_t value = mark_value(object, size, key);
-    memcpy(object, &value, mark_length(size));
-    if (size > sizeof value)
-        ((unsigned char *)object)[size - 1] = (unsigned char)(value >> 56);
+    unsigned char *bytes = (unsigned char *)object;
+    bytes[size - 1] = (unsigned char)(value >> 56);
+    if (size > sizeof(uint64_t))
+        memcpy(bytes, &value, sizeof(uint64_t));
+    else if (size > sizeof(uint32_t))
+        memcpy(bytes, &value, sizeof(uint32_t));
+}
+
+static inline bool mark_holds(const void *object, size_t size, uint64_t key)
+{
+    const uint64_t value = mark_value(object, size, key);
+    const unsigned char *bytes = (const unsigned char *)object;
+    const bool tail = bytes[size - 1] == (unsigned char)(value >> 56);
+    if (size > sizeof(uint64_t))
+        return tail && memcmp(bytes, &value, sizeof(uint64_t)) == 0;
+    return tail && (size <= sizeof(uint32_t) || memcmp(bytes, &value, sizeof(uint32_t)) == 0);
 }
 
 static inline void mark_check(const void *object, size_t size, uint64_t key)
 {
-    const uint64_t value = mark_value(object, size, key);
-    if (!object || memcmp(object, &value, mark_length(size)) != 0 ||
-        (size > sizeof value && ((const unsigned char *)object)[size - 1] != (unsigned char)(value >> 56)))
+    if (!object || !mark_holds(object, size, key))
         die(EXIT_WRONG, "the object of %zu bytes at %p does not hold what was written", size, object);
 }
 

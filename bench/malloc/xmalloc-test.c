@@ -5,7 +5,6 @@
  * out and free them. No object is ever freed by the thread that allocated it.
  */
 #include <pthread.h>
-#include <stdbool.h>
 
 #include "support.h"
 
