@@ -32,7 +32,7 @@ static struct weir_reclaim *_Atomic reclaim; /* other CPUs run while devices_ini
 static uint32_t register_read(void *context, uintptr_t address, unsigned bytes)
 {
     (void)context;
-    switch (bytes) { /* NOLINTBEGIN(performance-no-int-to-ptr) */
+    switch (bytes) {
     case 1:
         return *(const volatile uint8_t *)address;
     case 2:
@@ -54,7 +54,7 @@ static void register_write(void *context, uintptr_t address, unsigned bytes, uin
         return;
     default:
         *(volatile uint32_t *)address = value;
-    } /* NOLINTEND(performance-no-int-to-ptr) */
+    }
 }
 
 static const struct weir_registers registers = {.read = register_read, .write = register_write};
@@ -110,7 +110,7 @@ static bool find_in_slots(void)
     if (kernel_pci_read(0, 0) != UINT32_MAX)
         return false;
     for (unsigned slot = MICROVM_SLOTS; slot-- > 0;)
-        if (open_window(MICROVM_WINDOW + slot * MICROVM_STRIDE, MICROVM_STRIDE))
+        if (open_window(MICROVM_WINDOW + (uint64_t)slot * MICROVM_STRIDE, MICROVM_STRIDE))
             return true;
     return false;
 }

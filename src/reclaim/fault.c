@@ -18,7 +18,7 @@ enum {
 static uint64_t touch(const struct weir_platform *platform, uintptr_t address)
 {
     uint64_t start = platform->now(platform->context);
-    *(volatile uint64_t *)address = 0; /* NOLINT(performance-no-int-to-ptr) */
+    *(volatile uint64_t *)address = 0;
     return platform->now(platform->context) - start;
 }
 
@@ -29,7 +29,7 @@ uint64_t fault_cost(const struct weir_platform *platform, const struct weir_rang
         return 0;
     uint64_t sorted[PROBES], sum = 0;
     for (unsigned n = 0; n < PROBES; n++) {
-        uint64_t time = touch(platform, chunk + n * (CHUNK_BYTES / PROBES));
+        uint64_t time = touch(platform, chunk + (uintptr_t)n * (CHUNK_BYTES / PROBES));
         unsigned at = n;
         for (; at > 0 && sorted[at - 1] > time; at--)
             sorted[at] = sorted[at - 1];

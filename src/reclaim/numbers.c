@@ -49,7 +49,7 @@ void numbers_grow(struct weir_reclaim *reclaim, size_t frames)
         if (frame == 0)
             return;
         reclaim->bus_range(reclaim->bus_context, frame, WEIR_FRAME_SIZE, &bus);
-        add_frame(numbers, (uint32_t *)frame, bus); /* NOLINT(performance-no-int-to-ptr) */
+        add_frame(numbers, (uint32_t *)frame, bus);
     }
 }
 

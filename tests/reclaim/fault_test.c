@@ -8,9 +8,7 @@
 #include "src/reclaim/reclaim.h"
 #include "tests/support/platform.h"
 
-enum {
-    CHUNK = 2 << 20
-};
+#define CHUNK ((size_t)2 << 20)
 
 static const uint64_t *times; /* of the touches, in turn */
 static unsigned calls;

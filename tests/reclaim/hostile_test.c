@@ -117,7 +117,7 @@ static void a_pause_is_no_silence(void **state)
     machine_free(&machine, machine_alloc(&machine, 200 * MIB_OF), 200 * MIB_OF);
     machine_pass(&machine, 300 * MS, MS);
     assert_true(machine_stats(&machine).in_flight != 0);
-    machine.now += 86400 * 1000 * MS;
+    machine.now += 86400000 * MS;
     machine_pass(&machine, 10 * MS, MS);
     fake_serve(&machine.fake, WEIR_BALLOON_REPORT, 10);
     machine.fake.at_once = true;

@@ -13,7 +13,7 @@
 #define MS     ((uint64_t)1000000)
 #define WINDOW (256 * MIB)
 #define FRAMES (WINDOW / WEIR_FRAME_SIZE)
-#define SEAM   (100 * MIB + 12 * 4096) /* window offset at which bus addresses jump; not even 2 MiB-aligned */
+#define SEAM   (100 * MIB + (size_t)12 * 4096) /* window offset at which bus addresses jump; not even 2 MiB-aligned */
 
 struct machine {
     struct fake fake;
@@ -33,15 +33,15 @@ struct machine {
 };
 
 struct machine_options {
+    uint64_t without;    /* features that are not offered */
+    uint64_t with;       /* features that are offered in addition */
+    uint64_t fault_cost; /* nanoseconds; 0: the least */
+    size_t reserve;
+    unsigned order; /* 0: the default; UINT_MAX: order 0 */
     bool firecracker;
     bool no_reporting;
-    unsigned order;   /* 0: the default; UINT_MAX: order 0 */
-    uint64_t without; /* features that are not offered */
-    uint64_t with;    /* features that are offered in addition */
-    size_t reserve;
-    uint64_t fault_cost; /* nanoseconds; 0: the least */
-    bool measure;        /* the fault cost is measured instead (and is next to nothing, since time stands still) */
-    bool threads;        /* real time, real waiting, no model of the host: for several threads */
+    bool measure; /* the fault cost is measured instead (and is next to nothing, since time stands still) */
+    bool threads; /* real time, real waiting, no model of the host: for several threads */
 };
 
 /* Ready to use; its memory is allocated at the first start and kept until machine_end. */

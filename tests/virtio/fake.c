@@ -52,7 +52,7 @@ static void *host(const struct fake *fake, uint64_t bus)
 {
     if (fake->reach != NULL)
         return fake->reach(fake->context, bus);
-    return (void *)(uintptr_t)(bus - fake->bus_offset); /* NOLINT(performance-no-int-to-ptr) */
+    return (void *)(uintptr_t)(bus - fake->bus_offset);
 }
 
 /* --- queues --- */
@@ -136,9 +136,9 @@ static uint32_t work(struct fake *fake, enum weir_balloon_queue which, struct fa
     return bytes;
 }
 
-unsigned fake_serve(struct fake *fake, enum weir_balloon_queue which, unsigned most)
+unsigned fake_serve(struct fake *fake, enum weir_balloon_queue queue_name, unsigned most)
 {
-    int number = number_of(fake, which);
+    int number = number_of(fake, queue_name);
     if (number < 0 || !fake->queues[number].ready || (fake->status & WEIR_VIRTIO_DRIVER_OK) == 0)
         return 0;
     struct fake_queue *queue = &fake->queues[number];
@@ -149,14 +149,14 @@ unsigned fake_serve(struct fake *fake, enum weir_balloon_queue which, unsigned m
         complain(fake, "more requests than the queue is long");
     while (fake->misdeed != FAKE_SILENT && queue->seen != index && n < most) {
         uint16_t head = available->ring[queue->seen++ % queue->size];
-        uint32_t bytes = work(fake, which, queue, head);
+        uint32_t bytes = work(fake, queue_name, queue, head);
         n++;
-        if (which == WEIR_BALLOON_STATS) {
+        if (queue_name == WEIR_BALLOON_STATS) {
             if (fake->stats_head >= 0)
                 complain(fake, "more than one statistics buffer");
             fake->stats_head = head;
         } else {
-            post(fake, queue, head, which == WEIR_BALLOON_REPORT ? bytes : 0);
+            post(fake, queue, head, queue_name == WEIR_BALLOON_REPORT ? bytes : 0);
         }
     }
     return n;

@@ -81,7 +81,7 @@ struct weir_pci fake_pci(struct fake *fake);
 #define FAKE_FUNCTION (3u << 3)
 
 /* Works on up to `most` requests of a queue (the driver's name for it). Returns how many it answered. */
-unsigned fake_serve(struct fake *fake, enum weir_balloon_queue queue, unsigned most);
+unsigned fake_serve(struct fake *fake, enum weir_balloon_queue queue_name, unsigned most);
 
 /* Asks for statistics: returns the buffer. False if it holds none. */
 bool fake_ask(struct fake *fake);

@@ -42,7 +42,7 @@ static bool add(struct fixture *fixture, unsigned pieces, uint32_t cookie)
 {
     struct virtqueue_piece chain[SIZE + 1];
     for (unsigned i = 0; i < pieces; i++)
-        chain[i] = (struct virtqueue_piece){0x1000 * (cookie + i), 100, i > 0};
+        chain[i] = (struct virtqueue_piece){UINT64_C(0x1000) * (cookie + i), 100, i > 0};
     return virtqueue_add(&fixture->queue, chain, pieces, cookie);
 }
 
