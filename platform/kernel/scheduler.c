@@ -19,10 +19,13 @@
 #include "syscalls.h"
 #include "thread.h"
 
-#define SLICE_NS   10000000
-#define SPIN_NS    20000
-#define DEVICES_NS 20000000 /* after boot: now the devices are started */
-#define DETECT_NS  50000
+#define SLICE_NS           10000000
+#define SPIN_NS            20000
+#define DEVICES_NS         20000000 /* after boot: now the devices are started */
+#define DETECT_MAX_NS      300000
+#define DETECT_EMULATED_NS 50000000
+#define DETECT_ROUNDS      5000
+#define DETECT_NS          50000
 
 struct lock scheduler;
 
@@ -319,6 +322,7 @@ void preempted_entry(struct thread *thread);
 void preempted_entry(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
+    preemptive = true; /* if it was too late when asked */
     look_at_clock();
     after_tick(cpu, thread);
 }
@@ -335,7 +339,8 @@ void system_call_entry(struct thread *thread)
     after_tick(cpu, thread);
 }
 
-/* Whether the timer interrupt reaches ring 3. Asked once, on the first CPU. */
+/* Whether the timer interrupt reaches ring 3. Asked once, on the first CPU. It must have had the time, and this CPU
+ * must have run meanwhile: on a busy host both pass apart from each other. */
 void scheduler_detect_timer(void)
 {
     struct cpu *cpu = this_cpu();
@@ -345,7 +350,8 @@ void scheduler_detect_timer(void)
     clock_arm(DETECT_NS);
     uint64_t start = kernel_now();
     bool emulated = cpuid(0x40000000, 0).b == HYPERVISOR_TCG; /* its timer is late now and then */
-    while (!cpu->tick && kernel_now() - start < (emulated ? 50000000 : 300000))
+    uint64_t patience = emulated ? DETECT_EMULATED_NS : DETECT_MAX_NS;
+    for (unsigned i = 0; !cpu->tick && (i < DETECT_ROUNDS || kernel_now() - start < patience); i++)
         pause();
     preemptive = cpu->tick;
     cpu->tick = 0;

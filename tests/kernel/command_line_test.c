@@ -74,8 +74,8 @@ static void too_long(void **state)
     assert_true(line.cut);
     assert_int_equal(line.n, 1);
     assert_int_equal(strlen(line.words[0]), COMMAND_LINE_MAX - 1);
-    for (unsigned i = 0; i + 1 < sizeof text - 1; i += 2)
-        memcpy(text + i, "b ", 2);
+    for (unsigned i = 0; i < sizeof text - 1; i++)
+        text[i] = i % 2 ? ' ' : 'b';
     parse(text);
     assert_true(line.cut);
     assert_int_equal(line.n, COMMAND_WORDS);
