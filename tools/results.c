@@ -38,7 +38,7 @@ static double median(double *numbers, size_t count)
 
 static json_t *number_or_null(double number)
 {
-    return isnan(number) ? json_null() : json_real(number);
+    return isnan(number) ? json_null() : json_real(round(number * 1e6) / 1e6);
 }
 
 static json_t *bytes_or_null(double number)

@@ -116,16 +116,25 @@ static bool read_errors(struct session *session)
 
 /* What goes in. */
 
+/* The console is a terminal to the guest: the end of input is the byte 4 at the start of a line, as a person would type
+ * it. */
+static void end_input(struct session *session)
+{
+    static const char end_of_file[] = "\n\x04";
+    const bool at_line_start = session->last_input == '\0' || session->last_input == '\n';
+    outlet_put(&session->to_guest, end_of_file + at_line_start, (size_t)2 - at_line_start);
+    session->input_ended = true;
+}
+
 static void read_input(struct session *session)
 {
-    static const char end_of_file[] = "\x04"; /* as a terminal says it */
     char data[4096];
     const ssize_t length = read(STDIN_FILENO, data, sizeof data);
-    if (length > 0)
+    if (length > 0) {
         outlet_put(&session->to_guest, data, (size_t)length);
-    else if (length == 0 || (errno != EINTR && errno != EAGAIN)) {
-        session->input_ended = true;
-        outlet_put(&session->to_guest, end_of_file, 1);
+        session->last_input = data[length - 1];
+    } else if (length == 0 || (errno != EINTR && errno != EAGAIN)) {
+        end_input(session);
     }
 }
 

@@ -87,7 +87,8 @@ struct session {
     struct console console;
     struct outlet to_stdout;
     struct outlet to_guest;
-    bool spoke; /* the guest has printed something */
+    bool spoke;      /* the guest has printed something */
+    char last_input; /* the last byte of it so far */
     bool input_ended;
     double leave_by;   /* LEAVING: when the VMM is killed if it does not end */
     char errors[4096]; /* the end of what the VMM wrote to stderr */

@@ -204,7 +204,10 @@ def a_guest_that_hangs_is_killed(place):
 def stdin_arrives(place):
     source = place.file("cat.c", '#include <stdio.h>\nint main(void) { char line[100]; int n = 0; while (fgets(line, 100, stdin)) {'
                         ' n++; printf("<%s", line); fflush(stdout); } printf("%d lines\\n", n); return n; }\n')
-    expect(place.weir("run", source, "--timeout=30", stdin="one\ntwo\n"), 2, out=b"<one\n<two\n2 lines\n")
+    image = build(place, source)
+    for text in ("one\ntwo\n", "one\ntwo"):
+        expect(place.weir("run", image, "--timeout=30", stdin=text), 2, out=b"<one\n<two\n2 lines\n")
+    expect(place.weir("run", image, "--timeout=30", stdin=""), 0, out=b"0 lines\n")
 
 
 # What a guest takes, and gives back, seen from the host.
