@@ -109,7 +109,9 @@ static void large_put_back(struct weir_frames *f, size_t c, size_t end)
     }
 }
 
-size_t buddy_block_of(const struct weir_frames *f, size_t c)
+/* The first chunk of the free block that holds chunk c, 0 if c is not in one: the first chunk that is not NONE among
+ * c & -1, c & -2, c & -4, … tells. */
+static size_t block_of(const struct weir_frames *f, size_t c)
 {
     for (unsigned order = CHUNK_ORDER; order <= f->order_max; order++) {
         size_t start = c & ~(chunks_of(order) - 1);
@@ -197,7 +199,7 @@ void buddy_carve(struct weir_frames *f, size_t n, size_t count)
         size_t stop = (c + 1) << CHUNK_ORDER;
         stop = stop < end ? stop : end;
         if (f->chunk[c].state != CHUNK_PART) {
-            size_t block = buddy_block_of(f, c);
+            size_t block = block_of(f, c);
             size_t block_end = block + chunks_of(f->chunk[block].order);
             size_t after = (end + CHUNK_FRAMES - 1) >> CHUNK_ORDER;
             after = after < block_end ? after : block_end;
@@ -261,7 +263,7 @@ bool buddy_is_free(const struct weir_frames *f, size_t n)
     size_t c = n >> CHUNK_ORDER;
     if (f->chunk[c].state == CHUNK_PART)
         return f->bits[c].free[n >> 6 & (CHUNK_GROUPS - 1)] >> (n & 63) & 1;
-    return buddy_block_of(f, c) != 0;
+    return block_of(f, c) != 0;
 }
 
 /* The first frame in [n, end of its chunk) that is free or not, as asked; the end if there is none. */
@@ -288,7 +290,7 @@ size_t buddy_free_end(const struct weir_frames *f, size_t n, size_t limit)
             if (n >> CHUNK_ORDER == c)
                 break;
         } else {
-            size_t block = buddy_block_of(f, c);
+            size_t block = block_of(f, c);
             if (block == 0)
                 break;
             n = (block + chunks_of(f->chunk[block].order)) << CHUNK_ORDER;
@@ -302,7 +304,7 @@ size_t buddy_free_start(const struct weir_frames *f, size_t n)
     while (n > f->first && buddy_is_free(f, n - 1)) {
         size_t c = (n - 1) >> CHUNK_ORDER;
         if (f->chunk[c].state != CHUNK_PART) {
-            n = buddy_block_of(f, c) << CHUNK_ORDER;
+            n = block_of(f, c) << CHUNK_ORDER;
             continue;
         }
         /* down to the last used frame of this group of 64 */
@@ -322,7 +324,7 @@ size_t buddy_next_free(const struct weir_frames *f, size_t n, size_t limit)
             n = next_in_chunk(f, n, true);
             if (n >> CHUNK_ORDER == c)
                 break;
-        } else if (buddy_block_of(f, c) != 0) {
+        } else if (block_of(f, c) != 0) {
             break;
         } else {
             n = (c + 1) << CHUNK_ORDER;

@@ -12,7 +12,8 @@
 #include "src/frame/bitmaps.h"
 #include "src/frame/walk.h"
 
-struct cover run_cover(const struct weir_frames *f, size_t n)
+/* The block that covers n, see word.h (3). */
+static struct cover cover_of(const struct weir_frames *f, size_t n)
 {
     uint64_t word = word_load(f, n);
     if (word & WORD_SLAB)
@@ -35,7 +36,7 @@ struct cover run_cover(const struct weir_frames *f, size_t n)
 
 struct cover run_head(const struct weir_frames *f, size_t n)
 {
-    struct cover block = run_cover(f, n);
+    struct cover block = cover_of(f, n);
     if (word_kind(block.word) == KIND_BODY) {
         block.start -= word_value(block.word);
         block.word = in_span(f, block.start) ? word_load(f, block.start) : 0;

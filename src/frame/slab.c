@@ -70,15 +70,13 @@ uintptr_t weir_frames_alloc_slab(struct weir_frames *f, unsigned order, void *de
 }
 
 /* What is wrong with freeing the slab [n, n + 2^order), if anything; else takes it from its user. One of the locks is
- * held. */
+ * held. What begins and ends where its descriptor does is a slab, and aligned. */
 static enum weir_status slab_seize(struct weir_frames *f, size_t n, unsigned order)
 {
     uint64_t word = word_load(f, n);
     size_t end = n + ((size_t)1 << order);
     if (!(word & WORD_SLAB))
         return WEIR_NOT_ALLOCATED;
-    if ((n & (end - n - 1)) != 0)
-        return WEIR_WRONG_SIZE;
     for (size_t at = n + 1; at < end; at++) {
         if (word_load(f, at) != word)
             return WEIR_WRONG_SIZE;

@@ -208,9 +208,6 @@ size_t buddy_free_start(const struct weir_frames *f, size_t n);
 /* The first free frame in [n, limit), or limit. */
 size_t buddy_next_free(const struct weir_frames *f, size_t n, size_t limit);
 
-/* The first chunk of the free block that holds chunk c, 0 if c is not in one. */
-size_t buddy_block_of(const struct weir_frames *f, size_t c);
-
 /* Number of the list head, among chunk numbers. */
 static inline size_t list_head(const struct weir_frames *f, enum list list, unsigned order)
 {
@@ -236,16 +233,14 @@ size_t search_space(const struct weir_frames *f, const struct want *want);
 
 /* --- run.c --- */
 
-/* The block of an allocation that covers a frame; word 0: none does. */
+/* A block of an allocation; word 0: there is none. */
 struct cover {
     size_t start;
     uint64_t word;
 };
 
-/* Without the lock: right if the caller owns n. A run of one frame has the word it would have if it needed one. */
-struct cover run_cover(const struct weir_frames *f, size_t n);
-
-/* The same for the first block of the whole allocation: the word is that of the head. */
+/* The first block of the allocation that holds n: its word is the head. A run of one frame has the word it would have
+ * if it needed one. Without the lock: right if the caller owns n. */
 struct cover run_head(const struct weir_frames *f, size_t n);
 
 /* Writes the words of an allocation; clears them again. */
