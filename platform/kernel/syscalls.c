@@ -28,7 +28,7 @@ static _Atomic(uint32_t) unknown[CALLS];
 /* Who waits for input, and where it goes. Guarded by `scheduler`. */
 static struct thread *reader;
 static struct iovec_ reader_parts[2];
-static bool at_line_start = true;
+static bool at_line_start = true, end_waits;
 
 /* Whether the program may not do that with its memory. Looks at the first and the last page. */
 static bool bad(uint64_t address, size_t bytes, unsigned rights)
@@ -50,22 +50,25 @@ static bool bad_parts(const struct iovec_ *parts, size_t n, unsigned rights)
 
 /* --- console --- */
 
-/* Lock held: moves what has arrived into the parts; -1 if nothing has. */
+/* Lock held: moves what has arrived into the parts; -1 if nothing has. An end of file behind other bytes waits for the
+ * next call, and so does what comes behind it. */
 static long take_input(const struct iovec_ *parts, size_t n)
 {
     long got = 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t part = console_read(parts[i].base, parts[i].length);
-        for (size_t k = 0; k < part; k++) {
-            if (parts[i].base[k] == END_OF_FILE && at_line_start)
-                return got + (long)k;
-            at_line_start = parts[i].base[k] == '\n';
+    char byte = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < parts[i].length; k++) {
+            if (!end_waits && console_read(&byte, 1) == 0)
+                return got ? got : -1;
+            if (end_waits || (byte == END_OF_FILE && at_line_start)) {
+                end_waits = got != 0;
+                return got;
+            }
+            at_line_start = byte == '\n';
+            parts[i].base[k] = byte;
+            got++;
         }
-        got += (long)part;
-        if (part < parts[i].length)
-            break;
-    }
-    return got ? got : -1;
+    return got;
 }
 
 static long read_console(struct thread *thread, const struct iovec_ *parts, size_t n)
