@@ -33,6 +33,10 @@ struct weir_pci {
     void (*write)(void *context, uint32_t function, unsigned offset, uint32_t value);
     /* Makes device memory reachable; returns the address for weir_registers, 0 if it cannot. */
     uintptr_t (*map)(void *context, uint64_t bus, size_t bytes);
+    /* Bus addresses below 4 GiB that nothing answers to: `bytes` of them, a power of two, naturally aligned, for a base
+     * address register that the firmware has left unassigned; 0 if there are none. Null: such functions fail to open.
+     */
+    uint64_t (*place)(void *context, size_t bytes);
 };
 
 enum weir_virtio_status {

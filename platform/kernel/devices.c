@@ -77,7 +77,19 @@ static uintptr_t pci_map(void *context, uint64_t bus, size_t bytes)
     return (uintptr_t)kernel_map_mmio(bus, bytes);
 }
 
-static const struct weir_pci pci = {.read = pci_read, .write = pci_write, .map = pci_map};
+/* Above all RAM below 4 GiB and all that QEMU's chipsets decode, below the I/O APIC. */
+static uint64_t pci_place(void *context, size_t bytes)
+{
+    static uint64_t next = 0xfd000000;
+    (void)context;
+    uint64_t base = (next + bytes - 1) & ~((uint64_t)bytes - 1);
+    if (base + bytes > 0xfe000000)
+        return 0;
+    next = base + bytes;
+    return base;
+}
+
+static const struct weir_pci pci = {.read = pci_read, .write = pci_write, .map = pci_map, .place = pci_place};
 
 /* --- finding --- */
 

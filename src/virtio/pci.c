@@ -204,6 +204,24 @@ bool weir_virtio_find_pci(const struct weir_pci *pci, uint32_t id, uint32_t *fun
     return find_on_bus(pci, 0, PCI_DEPTH, id, function);
 }
 
+/* Gives an unassigned base address register an address: what small firmware leaves to the system. Its size shows in the
+ * bits that cannot be written (PCI 3.0, 6.2.5.1); meanwhile the function must not answer. 0 if there is no place. */
+static uint64_t place_bar(const struct weir_pci *pci, uint32_t function, unsigned at, bool wide)
+{
+    if (pci->place == NULL)
+        return 0;
+    uint32_t command = config(pci, function, PCI_COMMAND) & 0xffff;
+    pci->write(pci->context, function, PCI_COMMAND, command & ~(uint32_t)PCI_COMMAND_MEMORY);
+    pci->write(pci->context, function, at, UINT32_MAX);
+    uint32_t size = ~(config(pci, function, at) & ~(uint32_t)15) + 1;
+    uint64_t base = size != 0 && is_power_of_two(size) ? pci->place(pci->context, size) : 0;
+    pci->write(pci->context, function, at, (uint32_t)base);
+    if (wide)
+        pci->write(pci->context, function, at + 4, 0);
+    pci->write(pci->context, function, PCI_COMMAND, command);
+    return base;
+}
+
 /* Maps [offset, offset + length) of a base address register. */
 static uintptr_t map_structure(const struct weir_pci *pci, uint32_t function, unsigned bar, uint32_t offset,
                                uint32_t length)
@@ -213,9 +231,12 @@ static uintptr_t map_structure(const struct weir_pci *pci, uint32_t function, un
     uint32_t low = config(pci, function, PCI_BAR + 4 * bar);
     if ((low & PCI_BAR_IO) != 0)
         return 0;
+    bool wide = (low & PCI_BAR_64) != 0 && bar + 1 < PCI_BARS;
     uint64_t base = low & ~(uint32_t)15;
-    if ((low & PCI_BAR_64) != 0 && bar + 1 < PCI_BARS)
+    if (wide)
         base |= (uint64_t)config(pci, function, PCI_BAR + 4 * bar + 4) << 32;
+    if (base == 0)
+        base = place_bar(pci, function, PCI_BAR + 4 * bar, wide);
     if (base == 0 || base + offset + length < base)
         return 0;
     return pci->map(pci->context, base + offset, length);

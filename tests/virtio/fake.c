@@ -14,7 +14,9 @@ enum {
     NOTIFY_MULTIPLIER = 4,
 };
 
-#define BAR_BUS UINT64_C(0xc00000000)
+#define BAR_BUS   UINT64_C(0xc00000000)
+#define BAR_BYTES 0x4000u
+#define BAR_KIND  12u /* 64 bits, prefetchable */
 
 static void init(struct fake *fake)
 {
@@ -444,8 +446,21 @@ static uint32_t pci_read(void *context, uint32_t function, unsigned offset)
 static void pci_write(void *context, uint32_t function, unsigned offset, uint32_t value)
 {
     struct fake *fake = context;
-    if (function == FAKE_FUNCTION)
-        memcpy(fake->pci + offset, &value, 4);
+    if (function != FAKE_FUNCTION)
+        return;
+    if (offset == PCI_BAR4) {
+        value = (value & ~(uint32_t)(BAR_BYTES - 1)) | BAR_KIND;
+        if (fake->pci[4] & 2)
+            complain(fake, "its memory moves while it answers there");
+    }
+    memcpy(fake->pci + offset, &value, 4);
+}
+
+static uint64_t bar_bus(const struct fake *fake)
+{
+    uint64_t bus;
+    memcpy(&bus, fake->pci + PCI_BAR4, sizeof bus);
+    return bus & ~(uint64_t)15;
 }
 
 static uintptr_t pci_map(void *context, uint64_t bus, size_t bytes)
@@ -453,9 +468,9 @@ static uintptr_t pci_map(void *context, uint64_t bus, size_t bytes)
     struct fake *fake = context;
     (void)bytes;
     fake->bars_mapped++;
-    if (bus < BAR_BUS || bus >= BAR_BUS + 0x4000)
+    if (bus < bar_bus(fake) || bus >= bar_bus(fake) + BAR_BYTES)
         complain(fake, "a mapping of what is not the device's");
-    return (uintptr_t)(bus - BAR_BUS + COMMON_AT);
+    return (uintptr_t)(bus - bar_bus(fake) + COMMON_AT);
 }
 
 static void pci_set(struct fake *fake, unsigned at, uint32_t value)
@@ -475,7 +490,7 @@ struct weir_pci fake_pci(struct fake *fake)
 {
     pci_set(fake, 0x00, 0x10451af4);
     pci_set(fake, 0x04, 1u << 20);
-    pci_set(fake, PCI_BAR4, (uint32_t)BAR_BUS | 12); /* 64 bits, prefetchable */
+    pci_set(fake, PCI_BAR4, (uint32_t)BAR_BUS | BAR_KIND);
     pci_set(fake, PCI_BAR4 + 4, BAR_BUS >> 32);
     pci_set(fake, 0x34, 0x98);
     pci_set(fake, 0x98, 0x11 | 0x84u << 8); /* MSI-X: not for us */

@@ -179,6 +179,34 @@ static uint32_t bridged_read(void *context, uint32_t function, unsigned offset)
     return UINT32_MAX;
 }
 
+static uint64_t place(void *context, size_t bytes)
+{
+    (void)context;
+    assert_int_equal(bytes, 0x4000);
+    return 0xfd004000;
+}
+
+static void pci_registers_without_an_address_are_given_one(void **state)
+{
+    struct fake fake;
+    struct weir_virtio device;
+    (void)state;
+    fake_init_qemu(&fake);
+    fake.target = 5;
+    struct weir_pci pci = fake_pci(&fake);
+    memset(fake.pci + 0x20, 0, 8);
+    fake.pci[0x20] = 12;
+    pci.place = place;
+    assert_true(open_pci(&device, &fake, &pci));
+    uint64_t bar;
+    memcpy(&bar, fake.pci + 0x20, sizeof bar);
+    assert_int_equal(bar, 0xfd004000 | 12);
+    assert_int_equal(fake.pci[4] & 6, 6);
+    start_device(&device);
+    assert_int_equal(device.transport->config_read(&device, 0), 5);
+    assert_null(fake.complaint);
+}
+
 static void pci_is_found_behind_bridges(void **state)
 {
     struct weir_pci pci = {.read = bridged_read};
@@ -226,6 +254,7 @@ int main(void)
         cmocka_unit_test(mmio_other_devices_are_left_alone),
         cmocka_unit_test(pci_starts_and_rings),
         cmocka_unit_test(pci_nonsense_is_refused),
+        cmocka_unit_test(pci_registers_without_an_address_are_given_one),
         cmocka_unit_test(pci_is_found_behind_bridges),
         cmocka_unit_test(devices_that_refuse_are_marked_failed),
         cmocka_unit_test(reset_that_is_not_confirmed_is_told),
