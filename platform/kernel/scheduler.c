@@ -16,6 +16,7 @@
 #include "console.h"
 #include "kernel.h"
 #include "paging.h"
+#include "sleepers.h"
 #include "syscalls.h"
 #include "thread.h"
 
@@ -31,7 +32,8 @@ struct lock scheduler;
 
 static struct thread *queue_head, **queue_tail = &queue_head;
 static _Atomic(unsigned) queued;
-static struct thread *sleepers; /* a pairing heap by deadline */
+static struct sleepers sleepers;
+static _Atomic(uint64_t) sleepers_due = NEVER; /* the first deadline; written with the lock held */
 static _Atomic(uint64_t) due;
 static _Atomic(uint64_t) devices_due = NEVER;
 static bool devices_started; /* guarded by `working` */
@@ -48,72 +50,6 @@ void scheduler_due(uint64_t when)
     uint64_t now = due;
     while (when < now && !atomic_compare_exchange_weak(&due, &now, when))
         ;
-}
-
-/* --- the heap of sleepers (Fredman et al. 1986) --- */
-
-static struct thread *meld(struct thread *a, struct thread *b)
-{
-    if (!a)
-        return b;
-    if (!b)
-        return a;
-    if (b->deadline < a->deadline) {
-        struct thread *t = a;
-        a = b;
-        b = t;
-    }
-    b->heap_previous = a; /* of a first child: its parent */
-    b->heap_next = a->heap_child;
-    if (b->heap_next)
-        b->heap_next->heap_previous = b;
-    a->heap_child = b;
-    return a;
-}
-
-static struct thread *meld_children(struct thread *thread)
-{
-    struct thread *pairs = NULL, *heap = NULL;
-    for (struct thread *a = thread->heap_child, *next; a; a = next) {
-        struct thread *b = a->heap_next;
-        next = b ? b->heap_next : NULL;
-        a->heap_next = a->heap_previous = NULL;
-        if (b)
-            b->heap_next = b->heap_previous = NULL;
-        a = meld(a, b);
-        a->heap_next = pairs;
-        pairs = a;
-    }
-    for (struct thread *a = pairs, *next; a; a = next) {
-        next = a->heap_next;
-        a->heap_next = NULL;
-        heap = meld(heap, a);
-    }
-    thread->heap_child = NULL;
-    return heap;
-}
-
-static void sleepers_add(struct thread *thread)
-{
-    thread->heap_child = thread->heap_next = thread->heap_previous = NULL;
-    sleepers = meld(sleepers, thread);
-}
-
-static void sleepers_remove(struct thread *thread)
-{
-    if (thread == sleepers) {
-        sleepers = meld_children(thread);
-    } else {
-        struct thread *previous = thread->heap_previous;
-        if (previous->heap_child == thread)
-            previous->heap_child = thread->heap_next;
-        else
-            previous->heap_next = thread->heap_next;
-        if (thread->heap_next)
-            thread->heap_next->heap_previous = previous;
-        sleepers = meld(sleepers, meld_children(thread));
-    }
-    thread->deadline = NEVER;
 }
 
 /* --- waiting and waking --- */
@@ -159,15 +95,17 @@ void thread_wait(struct thread *thread, uint64_t deadline, long result_at_deadli
     thread->deadline = deadline;
     simd_save(thread);
     if (deadline != NEVER) {
-        sleepers_add(thread);
-        scheduler_due(deadline);
+        sleepers_add(&sleepers, thread);
+        sleepers_due = sleepers_first(&sleepers);
     }
 }
 
 void thread_wake(struct thread *thread, long result)
 {
-    if (thread->deadline != NEVER)
-        sleepers_remove(thread);
+    if (thread->deadline != NEVER) {
+        sleepers_remove(&sleepers, thread);
+        sleepers_due = sleepers_first(&sleepers);
+    }
     thread->registers.rax = (uint64_t)result;
     thread_ready(thread);
 }
@@ -177,14 +115,13 @@ void thread_wake(struct thread *thread, long result)
 static void wake_sleepers(uint64_t now)
 {
     lock_take(&scheduler, weir_kernel_platform());
-    while (sleepers && sleepers->deadline <= now) {
-        struct thread *thread = sleepers;
-        sleepers_remove(thread);
+    while (sleepers_first(&sleepers) <= now) {
+        struct thread *thread = sleepers.first;
+        sleepers_remove(&sleepers, thread);
         futex_forget(thread);
         thread_ready(thread); /* its result was set when it began to wait */
     }
-    if (sleepers)
-        scheduler_due(sleepers->deadline);
+    sleepers_due = sleepers_first(&sleepers);
     lock_drop(&scheduler);
 }
 
@@ -193,7 +130,6 @@ static void work(uint64_t now)
     if (atomic_exchange(&working, true))
         return;  /* another CPU is at it */
     due = NEVER; /* who lowers it from here on is heard: what is due was recorded before that */
-    wake_sleepers(now);
     if (!devices_started && now >= DEVICES_NS) {
         devices_started = true;
         devices_init();
@@ -211,6 +147,8 @@ static void work(uint64_t now)
 static void look_at_clock(void)
 {
     uint64_t now = kernel_now();
+    if (now >= sleepers_due)
+        wake_sleepers(now);
     if (now >= due)
         work(now);
 }
@@ -240,17 +178,15 @@ static void idle(struct cpu *cpu)
     for (;;) {
         if (queued)
             return;
-        uint64_t now = kernel_now();
-        if (now >= due)
-            work(now);
-        else if (now >= spin_until)
+        look_at_clock();
+        if (kernel_now() >= spin_until)
             break;
         pause();
     }
     cpu->tick = 0;
     cpu->halted = true;
     atomic_thread_fence(memory_order_seq_cst);
-    uint64_t now = kernel_now(), until = due;
+    uint64_t now = kernel_now(), until = sleepers_due < due ? sleepers_due : due;
     if (!queued && now < until) {
         if (until != NEVER)
             clock_arm(until - now);

@@ -164,11 +164,6 @@ def three_gib_in_one_object(run):
     run("memory", "big", memory="3584M", malloc="weir").expect(0, "memory\n")
 
 
-@test(["microvm/kvm"])
-def three_gib_in_one_mapping(run):
-    run("memory", "big", memory="3584M").expect(0, "memory\n")
-
-
 CRASHES = {
     "null": (139, "page fault: write to a null pointer"),
     "text": (139, "which is code"),
