@@ -32,6 +32,7 @@
  * under load. */
 #define FAULT_COST_LEAST (2 * MICROSECONDS)
 #define FAULT_PROBES     4
+#define BOUNCE_RAISE     4 /* doubling took a program whose memory rests 0.5 s four bounces to learn from */
 #define BOUNCE_SHARE     64
 #define BOUNCE_WINDOW    (2 * SECONDS) /* frames taken again later than this were not bouncing */
 #define BOUNCE_LEAST     256           /* frames: fewer are noise, not a reason to hold back */

@@ -54,7 +54,7 @@ struct sieve {
 struct reporting {
     bool on;
     bool hasten;     /* report without hold-off until nothing is left */
-    bool unpunished; /* a report came back since the hold-off was last doubled */
+    bool unpunished; /* a report came back since the hold-off was last raised */
     struct sieve coarse, fine;
     uint64_t hold_off;   /* in [HOLD_OFF_FIRST, HOLD_OFF_MOST] */
     uint64_t halve;      /* time before which it does not halve */

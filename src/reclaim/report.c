@@ -6,7 +6,7 @@
  *
  *  - Only what was freed at least `hold_off` ago is reported (the frame table knows the times of its blocks). A program
  *    that frees and allocates in a circle faster than that never meets this file.
- *  - A bounce, memory taken again within BOUNCE_WINDOW of its report, doubles the hold-off, or raises it to what the
+ *  - A bounce, memory taken again within BOUNCE_WINDOW of its report, raises the hold-off fourfold, or to what the
  *    bounce's faults cost if that is longer (who pays at most as much for waiting as for not waiting pays at most twice
  *    what was necessary: Karlin et al. 1988). Once per report, so that growing is not held to be bouncing many times.
  *  - A bounce runs up a debt, what its faults cost, that the program's time works off at a rate of 1/BOUNCE_SHARE. Only
@@ -66,7 +66,8 @@ static void adapt_hold_off(struct weir_reclaim *reclaim, uint64_t now, uint64_t 
     reporting->debt += cost;
     if (frames >= BOUNCE_LEAST && reporting->unpunished) {
         reporting->unpunished = false;
-        uint64_t longer = 2 * reporting->hold_off > cost ? 2 * reporting->hold_off : cost;
+        uint64_t raised = BOUNCE_RAISE * reporting->hold_off;
+        uint64_t longer = raised > cost ? raised : cost;
         reporting->hold_off = longer < HOLD_OFF_MOST ? longer : HOLD_OFF_MOST;
         reporting->halve = now + 4 * reporting->hold_off;
     } else if (reporting->debt == 0 && now >= reporting->halve && reporting->hold_off > HOLD_OFF_FIRST) {

@@ -100,7 +100,7 @@ def balloon_follows(guests, host, *arguments, size=256):
     """Touches a little more than `size` MiB of twice as much memory, then has `size` MiB taken and given back."""
     slow = size > 512
     report = guests.run(host, "balloon", size * 11 // 10, size, size * 17 // 10, *arguments, memory=f"{2 * size}M",
-                        balloon=f"{size}M@{7 if slow else 3},0@{13 if slow else 6}")
+                        balloon=f"{size}M@{12 if slow else 5},0@{20 if slow else 9}")
     phase = report["phase"]
     touched = phase["touched"]["rss_mib"] - phase["before"]["rss_mib"]
     check(touched >= size, f"touching {size * 11 // 10} MiB took {touched} MiB of the host")
@@ -154,10 +154,10 @@ def measure(guests):
         try:
             for program, arguments, options in (
                     ("speed", (1024,), {"memory": "2G"}),
-                    ("balloon", (1100, 1024, 1700), {"memory": "2G", "balloon": "1G@8,0@16"}),
-                    ("balloon", (1100, 1024, 1700, "quiet"), {"memory": "2G", "balloon": "1G@8,0@16"}),
+                    ("balloon", (1100, 1024, 1700), {"memory": "2G", "balloon": "1G@12,0@20"}),
+                    ("balloon", (1100, 1024, 1700, "quiet"), {"memory": "2G", "balloon": "1G@12,0@20"}),
                     ("bounce", (256, 0, 0, 1000), {}), ("bounce", (256, 100, 50, 2000), {}),
-                    ("bounce", (256, 100, 150, 3000), {}), ("bounce", (256, 100, 500, 6000), {})):
+                    ("bounce", (256, 100, 150, 3000), {}), ("bounce", (256, 100, 500, 4000), {})):
                 report = guests.run(host, program, *arguments, **options)
                 for phase in report["phases"]:
                     print(host, program, *arguments, phase, flush=True)

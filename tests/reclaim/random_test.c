@@ -102,7 +102,8 @@ static const char *run(void *context, const void *operations, size_t count)
         default:
             weir_reclaim_set_reporting(machine.reclaim, argument % 4 != 0);
         }
-        what = machine_check(&machine);
+        if (i % 16 == 0) /* it walks the whole table */
+            what = machine_check(&machine);
         if (what == NULL && test_errors != 0)
             what = weir_status_text(test_last_error.status);
     }

@@ -190,7 +190,7 @@ static void growth_is_one_bounce(void **state)
         assert_int_not_equal(machine_alloc(&machine, 4 * MIB_OF), 0);
         machine_pass(&machine, 50 * MS, 10 * MS);
     }
-    assert_in_range(machine_stats(&machine).hold_off, HOLD_OFF_FIRST, 2 * HOLD_OFF_FIRST);
+    assert_in_range(machine_stats(&machine).hold_off, HOLD_OFF_FIRST, BOUNCE_RAISE * HOLD_OFF_FIRST);
     assert_well();
 }
 
