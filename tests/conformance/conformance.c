@@ -1,3 +1,4 @@
+/* The suite's own ground: the platform under the allocators, and how one case is run. */
 #include "tests/conformance/conformance.h"
 
 #include <sched.h>

@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 
-PROGRAMS = {  # source, library, arguments that make it small, memory
+PROGRAMS = {  # source, libraries and options, arguments that make it small, memory
     "threads": ("threads.c", [], ["0.05"], "48M"),
     "lua": ("lua.c", ["-l", "lua5.4"], ["0.5", "2"], "48M"),
     "sqlite": ("sqlite.c", ["-l", "sqlite3"], ["3000"], "48M"),
-    "containers": ("containers.cc", [], ["0.05"], "48M"),
+    "containers": ("containers.cc", ["-O0"], ["0.05"], "48M"),
 }
 MALLOCS = ["weir", "musl", "jemalloc"]
 
