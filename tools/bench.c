@@ -135,8 +135,8 @@ static const struct argp bench_argp = {
     NULL,
     "Runs real programs in guests on weir's malloc, musl's and jemalloc, and compares time and memory."
     "\vEach program takes memory, frees all of it, and waits: then the host's resident memory (RSS) of the VMM is read "
-    "2 s later, "
-    "and once more with the balloon at its limit. The table goes to stdout, and all figures to DIR/results.json.\n"
+    "2 s later, and once more with the balloon at its limit. The table goes to stdout, all figures to "
+    "DIR/results.json.\n"
     "\n"
     "Examples:\n"
     "  weir bench\n"
@@ -155,8 +155,9 @@ static void progress_clear(void)
         fputs("\r\033[K", stderr);
 }
 
-static void progress_show(const struct bench *bench, const struct trial *trial, uint64_t rss)
+static void progress_show(void *context, const struct trial *trial, uint64_t rss)
 {
+    const struct bench *bench = context;
     if (!isatty(STDERR_FILENO))
         return;
     fprintf(stderr, "\r\033[K[%zu/%zu] %s on %s %s, RSS %.0f MiB", bench->results.count + 1, bench->total,
@@ -166,71 +167,61 @@ static void progress_show(const struct bench *bench, const struct trial *trial, 
 
 /* One trial. */
 
-struct watched {
-    struct trial trial; /* first: the hooks of the trial get the same pointer */
-    const struct bench *bench;
-    void (*tick)(struct session *session);
-};
-
-static void tick_and_show(struct session *session)
+static void say_trial(const struct bench *bench, const struct trial *trial, const char *log)
 {
-    struct watched *watched = session->hooks.context;
-    watched->tick(session);
-    progress_show(watched->bench, &watched->trial, session->series.samples[session->series.count - 1].rss);
-}
-
-static void say_trial(const struct bench *bench, const struct trial *trial)
-{
-    const double *figures = trial->figures;
     static const double mebibyte = 1048576;
-    say("[%zu/%zu] %s on %s: %.2f s; RSS %.0f MiB, at most %.0f, 2 s after free %.0f, with balloon %.0f",
-        bench->results.count + 1, bench->total, trial->program, trial->allocator, figures[FIGURE_SECONDS],
-        figures[FIGURE_RSS_BEFORE] / mebibyte, figures[FIGURE_RSS_PEAK] / mebibyte,
-        figures[FIGURE_RSS_FREED] / mebibyte, figures[FIGURE_RSS_BALLOONED] / mebibyte);
+    const double *figures = trial->figures;
+    char place[64];
+    snprintf(place, sizeof place, "[%zu/%zu] %s on %s", bench->results.count + 1, bench->total, trial->program,
+             trial->allocator);
+    if (trial_succeeded(trial)) {
+        say("%s: %.2f s; RSS %.0f MiB, at most %.0f, 2 s after free %.0f, with balloon %.0f", place,
+            figures[FIGURE_SECONDS], figures[FIGURE_RSS_BEFORE] / mebibyte, figures[FIGURE_RSS_PEAK] / mebibyte,
+            figures[FIGURE_RSS_FREED] / mebibyte, figures[FIGURE_RSS_BALLOONED] / mebibyte);
+        return;
+    }
+    quote_output("| ", trial->tail);
+    say("%s FAILED (exit %d); all it printed is in %s", place, trial->code, log);
 }
 
-static void run_trial(struct bench *bench, const char *image, struct trial *trial)
+static void run_session(struct bench *bench, const char *image, struct trial *trial)
 {
     struct session *session = must_alloc(sizeof *session);
-    struct watched watched = {.bench = bench};
     struct guest_words guest = {.name = trial->program};
     words_add(&guest.env, "WEIR_PHASES=1");
     char *line = cmdline_build(&guest);
-    char *log = must_format("%s/%s-%s.log", bench->out, trial->program, trial->allocator);
-    trial->log = fopen(log, "we");
-    watched.trial = *trial;
     session->machine = bench->machine;
     session->machine.image = image;
     session->machine.command_line = line;
     session->machine.verbose = bench->verbose;
     session->timeout = TRIAL_TIMEOUT;
     session->watch_balloon = true;
-    trial_hook(session, &watched.trial);
-    watched.tick = session->hooks.tick;
-    session->hooks.tick = tick_and_show;
-    const int code = session_run(session, &bench->interrupts);
-    *trial = watched.trial;
-    trial->code = code;
+    trial_hook(session, trial);
+    trial->code = session_run(session, &bench->interrupts);
     results_take_boot(&bench->results, session);
     /* One guest found KVM wanting: the others need not try again. */
     if (bench->machine.accel == ACCEL_AUTO && session->accel == ACCEL_TCG)
         bench->machine.accel = ACCEL_TCG;
+    session_close(session);
+    free(session);
+    free(line);
+    words_free(&guest.env);
+}
+
+static void run_trial(struct bench *bench, const char *image, struct trial *trial)
+{
+    char *log = must_format("%s/%s-%s.log", bench->out, trial->program, trial->allocator);
+    trial->log = fopen(log, "we");
+    trial->progress = progress_show;
+    trial->progress_context = bench;
+    run_session(bench, image, trial);
     if (trial->log != NULL)
         fclose(trial->log);
     trial->log = NULL;
     progress_clear();
-    if (!trial_succeeded(trial) && bench->interrupts.caught == 0) {
-        quote_output("| ", trial->tail);
-        say("[%zu/%zu] %s on %s FAILED (exit %d); all it printed is in %s", bench->results.count + 1, bench->total,
-            trial->program, trial->allocator, code, log);
-    } else if (bench->interrupts.caught == 0) {
-        say_trial(bench, trial);
-    }
-    session_close(session);
-    free(session);
-    free(line);
+    if (bench->interrupts.caught == 0)
+        say_trial(bench, trial, log);
     free(log);
-    words_free(&guest.env);
 }
 
 static int build_and_run(struct bench *bench, const struct program *program)

@@ -107,7 +107,4 @@ void session_type(struct session *session, const char *text);
 
 void session_close(struct session *session);
 
-/* "SIGSEGV" for 11; "signal 77" for what has no name. */
-const char *signal_name(char text[static 16], int number);
-
 #endif

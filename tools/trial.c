@@ -78,11 +78,9 @@ static bool is_settled(struct trial *trial, const struct session *session, uint6
     return spent >= SQUEEZE_MOST || (heard && now - trial->changed >= SQUEEZE_STILL);
 }
 
-static void on_tick(struct session *session)
+static void move_on(struct session *session, struct trial *trial, uint64_t rss)
 {
-    struct trial *trial = session->hooks.context;
     const double now = clock_now();
-    const uint64_t rss = session->series.samples[session->series.count - 1].rss;
     switch (trial->state) {
     case TRIAL_IDLE:
         if (now - trial->since < IDLE_TIME)
@@ -111,6 +109,15 @@ static void on_tick(struct session *session)
     case TRIAL_LEAVE:
         return;
     }
+}
+
+static void on_tick(struct session *session)
+{
+    struct trial *trial = session->hooks.context;
+    const uint64_t rss = session->series.samples[session->series.count - 1].rss;
+    move_on(session, trial, rss);
+    if (trial->progress != NULL)
+        trial->progress(trial->progress_context, trial, rss);
 }
 
 void trial_hook(struct session *session, struct trial *trial)

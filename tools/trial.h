@@ -51,6 +51,10 @@ struct trial {
     uint64_t last_balloon;
     double changed;
 
+    /* Told of every sample. */
+    void (*progress)(void *context, const struct trial *trial, uint64_t rss);
+    void *progress_context;
+
     FILE *log;      /* the guest's output */
     char tail[512]; /* the end of it */
     size_t tail_length;

@@ -35,7 +35,7 @@ struct machine {
     uint64_t memory;
     unsigned cpus;
     bool verbose;
-    const char *image; /* absolute path */
+    const char *image;
     const char *command_line;
     const char *directory; /* for sockets and logs */
 };

@@ -206,8 +206,8 @@ def stdin_arrives(place):
                         ' n++; printf("<%s", line); fflush(stdout); } printf("%d lines\\n", n); return n; }\n')
     image = build(place, source)
     for text in ("one\ntwo\n", "one\ntwo"):
-        expect(place.weir("run", image, "--timeout=30", stdin=text), 2, out=b"<one\n<two\n2 lines\n")
-    expect(place.weir("run", image, "--timeout=30", stdin=""), 0, out=b"0 lines\n")
+        expect(place.weir("run", image, "--timeout=100", stdin=text), 2, out=b"<one\n<two\n2 lines\n")
+    expect(place.weir("run", image, "--timeout=100", stdin=""), 0, out=b"0 lines\n")
 
 
 # What a guest takes, and gives back, seen from the host.
@@ -245,13 +245,13 @@ int main(int argc, char **argv)
 def check_memory(place, *machine):
     image = build(place, place.file("take.c", TAKE))
     path = place.file("memory.json")
-    result = place.weir("run", image, *machine, "--memory=128M", "--balloon=48M@2,0@4", "--json", path, "--", "6")
+    result = place.weir("run", image, *machine, "--memory=128M", "--balloon=48M@4,0@8", "--json", path, "--", "12")
     expect(result, 0)
     report = json.load(open(path))
     full = report["phases"][0]
     assert full["name"] == "full" and full["mib"] == 64
     assert full["rss_mib"] > report["rss_mib"]["start"] + 50, report["rss_mib"]
-    freed = [s["rss_mib"] for s in report["samples"] if full["t"] < s["t"] < full["t"] + 3]
+    freed = [s["rss_mib"] for s in report["samples"] if full["t"] < s["t"] < 4]
     assert min(freed) < full["rss_mib"] - 40, (full, min(freed))
     balloon = [s["balloon_mib"] for s in report["samples"]]
     assert max(balloon) == 48, max(balloon)

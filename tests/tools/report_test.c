@@ -1,5 +1,6 @@
 /* The shape of what --json writes: others parse it. */
 #include "tests/tools/harness.h"
+#include "tools/ending.h"
 #include "tools/report.h"
 
 #include <stdlib.h>
