@@ -7,7 +7,7 @@
  *
  * What leaves by the slow path: null, foreign, unaligned and large pointers; slabs of other heaps; slabs that are empty
  * or of a quiet heap (marked in the owner word); an object that heads its slab's list already (a double free). Full
- * slabs, marked too, have a path of their own between the two.
+ * slabs, marked too, have a path of their own between the two: heap_push_full.
  */
 #ifndef WEIR_HEAP_FAST_H
 #define WEIR_HEAP_FAST_H
@@ -38,8 +38,8 @@ static inline void *heap_pop(struct weir_heap *heap, size_t size)
     return heap_pop_class(heap, class_of(size));
 }
 
-/* False if this needs the slow path; nothing was changed then. */
-static inline bool heap_push(struct weir_heap *heap, void *pointer)
+/* What the frame table says is the slab of an aligned pointer, ours or not. False for all other pointers. */
+static inline bool heap_find_slab(const struct weir_heap *heap, const void *pointer, struct slab **slab)
 {
     /* Rotating by a granule brings the bits of an unaligned pointer to the top: one comparison sees these, too. */
     uintptr_t offset = (uintptr_t)pointer - heap->base;
@@ -47,12 +47,19 @@ static inline bool heap_push(struct weir_heap *heap, void *pointer)
     if (unlikely(granule >= heap->granules))
         return false;
     uint64_t word = atomic_load_explicit(&heap->words[granule >> 8], memory_order_acquire);
-    if (unlikely(!(word & WORD_SLAB)))
+    *slab = (struct slab *)(uintptr_t)(word - WORD_SLAB);
+    return word & WORD_SLAB;
+}
+
+/* False if this needs the slow path; nothing was changed then. */
+static inline bool heap_push(struct weir_heap *heap, void *pointer)
+{
+    struct slab *slab;
+    if (unlikely(!heap_find_slab(heap, pointer, &slab)))
         return false;
-    struct slab *slab = (struct slab *)(uintptr_t)(word - WORD_SLAB);
-    struct object *object = pointer;
     if (unlikely(atomic_load_explicit(&slab->owner, memory_order_relaxed) != (uintptr_t)heap))
-        return heap_push_full(heap, slab, object);
+        return false;
+    struct object *object = pointer;
     struct object *head = slab->free;
     if (unlikely(head == object))
         return false;

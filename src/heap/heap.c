@@ -226,11 +226,14 @@ static bool park(struct weir_heap *heap, struct slab *slab, struct object *objec
     return true;
 }
 
-bool heap_push_full(struct weir_heap *heap, struct slab *slab, struct object *object)
+bool heap_push_full(struct weir_heap *heap, void *pointer)
 {
     uintptr_t full = (uintptr_t)heap | SLAB_FULL;
-    if (atomic_load_explicit(&slab->owner, memory_order_relaxed) != full || is_quiet(heap))
+    struct slab *slab;
+    if (!heap_find_slab(heap, pointer, &slab) || is_quiet(heap) ||
+        atomic_load_explicit(&slab->owner, memory_order_relaxed) != full)
         return false;
+    struct object *object = pointer;
     heap_event(heap);
     if (slab->free == object || heap->bin[slab->class] == object)
         return false;
@@ -263,7 +266,7 @@ void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
 
 void weir_heap_free(struct weir_heap *heap, void *object)
 {
-    if (unlikely(!heap_push(heap, object)))
+    if (unlikely(!heap_push(heap, object)) && !heap_push_full(heap, object))
         heap_free_slow(heap, object, "weir_heap_free");
 }
 

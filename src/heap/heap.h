@@ -300,9 +300,9 @@ static inline void heap_event(struct weir_heap *heap)
         heap_step(heap);
 }
 
-/* The fast path's branch for slabs that are not in their ordinary state: frees into the heap's own full slabs. False if
- * this needs the slow path; nothing was changed then. */
-bool heap_push_full(struct weir_heap *heap, struct slab *slab, struct object *object);
+/* The first thing to try when the fast path missed: frees into the heap's own full slabs. False if this needs the slow
+ * path; nothing was changed then. */
+bool heap_push_full(struct weir_heap *heap, void *pointer);
 
 /* The fast path's way out when a slab's last object came home. */
 __attribute__((noinline)) void heap_slab_emptied(struct weir_heap *heap, struct slab *slab);

@@ -10,6 +10,7 @@
  *
  *     LIVE   the program's                    (1)  entry != 0  <=>  a run of that length starts here in the frame table
  *     KEPT   in some heap's runs[]            (2)  KEPT  <=>  in exactly one heap's runs[]
+ *     GONE   on its way to the frame table: whoever frees it now is told that it was freed already
  *
  * A heap keeps the last few runs up to 256 KiB that it freed, so that a loop over one buffer does not ask the frame
  * table on every round; what was not asked for again is given back one by one as the heap steps.
@@ -21,6 +22,7 @@
 enum run_state {
     RUN_LIVE = 1,
     RUN_KEPT = 2,
+    RUN_GONE = 3,
     RUN_STATES = 3,
 };
 
@@ -67,6 +69,14 @@ static void give_back(struct weir_arena *arena, uintptr_t start, size_t frames)
 {
     weir_frames_free(arena->config.frames, start, frames);
     arena_refund(arena, frames);
+}
+
+/* Gives a run back whose entry is GONE. By the time the frames are free others may have entered them again. */
+static void let_go(struct weir_arena *arena, _Atomic(uint32_t) *entry, uintptr_t start, size_t frames)
+{
+    uint32_t gone = run_entry(frames, RUN_GONE);
+    give_back(arena, start, frames);
+    atomic_compare_exchange_strong_explicit(entry, &gone, 0, memory_order_relaxed, memory_order_relaxed);
 }
 
 /* Takes a kept run of exactly this length; 0 if the heap has none. */
@@ -140,8 +150,9 @@ void run_drop_kept(struct weir_heap *heap, unsigned index)
     struct kept_run *kept = &heap->runs[index];
     if (kept->frames == 0)
         return;
-    atomic_store_explicit(find_entry(heap->arena, kept->start), 0, memory_order_relaxed);
-    give_back(heap->arena, kept->start, kept->frames);
+    _Atomic(uint32_t) *entry = find_entry(heap->arena, kept->start);
+    atomic_store_explicit(entry, run_entry(kept->frames, RUN_GONE), memory_order_relaxed);
+    let_go(heap->arena, entry, kept->start, kept->frames);
     kept->frames = 0;
 }
 
@@ -160,7 +171,7 @@ bool run_free(struct weir_heap *heap, uintptr_t address)
         return false;
     size_t frames = old >> 2;
     bool keep = frames <= KEEP_FRAMES_MAX && !arena->config.prompt;
-    if (!atomic_compare_exchange_strong_explicit(entry, &old, keep ? run_entry(frames, RUN_KEPT) : 0,
+    if (!atomic_compare_exchange_strong_explicit(entry, &old, run_entry(frames, keep ? RUN_KEPT : RUN_GONE),
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
     heap->run_frees++;
@@ -171,7 +182,7 @@ bool run_free(struct weir_heap *heap, uintptr_t address)
         run_drop_oldest(heap);
         *place = (struct kept_run){.start = address, .frames = frames};
     } else {
-        give_back(arena, address, frames);
+        let_go(arena, entry, address, frames);
     }
     return true;
 }
