@@ -166,12 +166,8 @@ static uint64_t rtc_seconds(void)
     return ((days * 24 + v[2]) * 60 + v[1]) * 60 + v[0];
 }
 
-uint64_t clock_realtime_offset(void)
+static uint64_t find_realtime_offset(void)
 {
-    static _Atomic(uint64_t) offset;
-    uint64_t known = offset;
-    if (known)
-        return known;
     uint64_t found = 0;
     if (kvmclock) {
         kernel_gate(GATE_WRMSR, MSR_KVM_WALL_CLOCK, (uintptr_t)&kvm_wall);
@@ -183,8 +179,38 @@ uint64_t clock_realtime_offset(void)
             found = kvm_wall.seconds * UINT64_C(1000000000) + kvm_wall.nanoseconds + system - clock_from_tsc(tsc);
         kernel_gate(GATE_WRMSR, MSR_KVM_SYSTEM_TIME, 0);
     }
-    if (!found)
-        found = rtc_seconds() * 1000000000 - kernel_now();
-    offset = found;
-    return found;
+    return found ? found : rtc_seconds() * 1000000000 - kernel_now();
+}
+
+static _Atomic(uint64_t) realtime_offset; /* 0: not asked for yet */
+
+uint64_t clock_realtime_offset(void)
+{
+    uint64_t known = realtime_offset;
+    if (known)
+        return known;
+    uint64_t none = 0, found = find_realtime_offset();
+    return atomic_compare_exchange_strong(&realtime_offset, &none, found) ? found : none;
+}
+
+bool clock_read(int clock, bool kernel, uint64_t *ns)
+{
+    switch (clock) {
+    case 0: /* REALTIME */
+    case 5: /* REALTIME_COARSE */
+        if (!kernel && !realtime_offset)
+            return false;
+        *ns = clock_realtime_offset() + kernel_now();
+        return true;
+    case 1: /* MONOTONIC */
+    case 2: /* PROCESS_CPUTIME */
+    case 3: /* THREAD_CPUTIME */
+    case 4: /* MONOTONIC_RAW */
+    case 6: /* MONOTONIC_COARSE */
+    case 7: /* BOOTTIME */
+        *ns = kernel_now();
+        return true;
+    default:
+        return false;
+    }
 }

@@ -172,28 +172,9 @@ static void to_timespec(uint64_t ns, int64_t *time)
 
 static uint64_t realtime(void)
 {
-    uint64_t offset = clock_realtime_offset();
-    return offset + kernel_now();
-}
-
-static bool clock_time(int clock, uint64_t *ns)
-{
-    switch (clock) {
-    case 0: /* REALTIME */
-    case 5: /* REALTIME_COARSE */
-        *ns = realtime();
-        return true;
-    case 1: /* MONOTONIC */
-    case 2: /* PROCESS_CPUTIME */
-    case 3: /* THREAD_CPUTIME */
-    case 4: /* MONOTONIC_RAW */
-    case 6: /* MONOTONIC_COARSE */
-    case 7: /* BOOTTIME */
-        *ns = kernel_now();
-        return true;
-    default:
-        return false;
-    }
+    uint64_t ns = 0;
+    clock_read(0, true, &ns);
+    return ns;
 }
 
 static long get_clock(int clock, int64_t *time)
@@ -201,7 +182,7 @@ static long get_clock(int clock, int64_t *time)
     uint64_t ns;
     if (bad((uintptr_t)time, 16, RIGHTS_DATA))
         return -EFAULT_;
-    if (!clock_time(clock, &ns))
+    if (!clock_read(clock, true, &ns))
         return -EINVAL_;
     to_timespec(ns, time);
     return 0;
@@ -221,7 +202,7 @@ static long sleep_until(struct thread *thread, int clock, bool absolute, const i
     uint64_t now, at = kernel_now();
     if (bad((uintptr_t)time, 16, RIGHT_READ))
         return -EFAULT_;
-    if (!clock_time(clock, &now) || time[0] < 0 || time[1] < 0 || time[1] >= (int64_t)SECOND)
+    if (!clock_read(clock, true, &now) || time[0] < 0 || time[1] < 0 || time[1] >= (int64_t)SECOND)
         return -EINVAL_;
     uint64_t ns = (uint64_t)time[0] < NEVER / SECOND / 4 ? (uint64_t)time[0] * SECOND + (uint64_t)time[1] : NEVER / 4;
     if (absolute)

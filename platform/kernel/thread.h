@@ -117,7 +117,9 @@ void futex_forget(struct thread *thread); /* lock held: leaves its bucket */
 void clock_init(uint64_t boot_tsc); /* of the first instruction */
 extern bool clock_ready;
 uint64_t clock_from_tsc(uint64_t tsc);
-uint64_t clock_realtime_offset(void); /* nanoseconds since 1970 at boot */
+uint64_t clock_realtime_offset(void); /* nanoseconds since 1970 at boot; in kernel context */
+/* Reads one of Linux's clocks; false if there is no such clock, or if only kernel context (`kernel`) can. */
+bool clock_read(int clock, bool kernel, uint64_t *ns);
 void clock_arm(uint64_t nanoseconds); /* this CPU's timer, one shot */
 
 #endif
