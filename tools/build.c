@@ -84,7 +84,7 @@ struct build_options {
 };
 
 static const struct argp_option command_options[] = {
-    {"output", 'o', "IMAGE", 0, "where the image goes (required)", 1},
+    {0, 'o', "IMAGE", 0, "where the image goes (required)", 1},
     {"keep", KEY_KEEP, 0, 0, "keep the intermediate files, and say where they are", 1},
     {"verbose", KEY_VERBOSE, 0, 0, "show every command", 1},
     {0}};
@@ -133,7 +133,7 @@ static const struct argp command_argp = {
     "Examples:\n"
     "  weir build hello.c -o hello.img\n"
     "  weir build main.cc lib.o -O3 -g -o main.img\n"
-    "  weir build script.c -I /usr/include/lua5.4 -l lua5.4 --malloc=jemalloc -o script.img\n"
+    "  weir build script.c -l lua5.4 --malloc=jemalloc -o script.img\n"
     "\n"
     "Exit codes: 0, 125 what failed was said, 127 something is not installed.\n",
     command_children,

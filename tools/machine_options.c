@@ -20,7 +20,7 @@ enum {
 
 static const struct argp_option options[] = {
     {0, 0, 0, 0, "The machine:", 20},
-    {"memory", KEY_MEMORY, "SIZE", 0, "memory of the guest: 16M, 1.5G; default 64M", 0},
+    {"memory", KEY_MEMORY, "SIZE", 0, "memory of the guest: 16M, 1.5G; default 64M, for bench 256M", 0},
     {"cpus", KEY_CPUS, "N", 0, "CPUs of the guest; default 2", 0},
     {"machine", KEY_MACHINE, "MODEL", 0, "QEMU's machine: microvm (default) or q35", 0},
     {"vmm", KEY_VMM, "NAME", 0, "qemu (default) or firecracker", 0},
