@@ -89,7 +89,7 @@ def came_home(report):
 def freed_memory_goes_home(guests, host, *arguments, cpus=1):
     report = guests.run(host, "burst", 256, *arguments, cpus=cpus)
     before, peak = report["phase"]["before"]["rss_mib"], report["phase"]["peak"]["rss_mib"]
-    check(peak >= before + 250, f"touching 256 MiB took RSS from {before} to {peak} MiB only")
+    check(peak >= before + 230, f"touching 256 MiB took RSS from {before} to {peak} MiB only")
     home = came_home(report)
     check(home is not None and home < 3,
           f"RSS {before} MiB before, {peak} at the peak, {rss_at(report, report['phase']['freed']['t'] + 3)} 3 s after")
@@ -109,7 +109,7 @@ def balloon_follows(guests, host, *arguments, size=256):
     check(gone >= 0.95 * size, f"the host got {gone} MiB of the {size} back")
     check(phase["deflated"]["ballooned_mib"] == 0, f"{phase['deflated']['ballooned_mib']} MiB left in the balloon")
     check(phase["again"]["rss_mib"] >= size * 1.65, "the guest cannot use its memory again")
-    return f"{gone:.0f} MiB came back, {phase['inflation']['rate']} GiB/s; deflated at {phase['deflation']['rate']} GiB/s"
+    return f"{gone:.0f} MiB came back"
 
 
 def what_bounces_stays(guests, host, busy, pause):
@@ -128,8 +128,10 @@ def balloon_gives_way(guests, host):
 
 
 def small_guest(guests, host):
-    report = guests.run(host, "burst", 4, "idle", memory="16M")
-    return f"back after {came_home(report)} s" if came_home(report) is not None else "nothing to report"
+    report = guests.run(host, "burst", 8, "idle", memory="16M")
+    reported = report["phase"]["end"]["reported_mib"]
+    check(reported >= 7, f"{reported} MiB of 8 were reported")
+    return f"{reported} MiB of 8 were reported"
 
 
 TESTS = {
