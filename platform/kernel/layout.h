@@ -10,7 +10,6 @@
 /* Address space. Everything lies below 512 GiB, so that there is one page directory pointer table, but for windows
  * longer than 256 GiB and the view of the page tables. */
 #define IMAGE_BASE  0x200000     /* physical = virtual; the stub comes first, all of it within 64 KiB from here */
-#define IMAGE_LIMIT 0x40000000   /* the early tables map so much */
 #define DEVICE_BASE 0x2000000000 /* 128 GiB: device memory, page by page; the local APIC first */
 #define WINDOW_BASE 0x4000000000 /* 256 GiB: all RAM that is not image */
 #define SELF_SLOT   255          /* this entry of the root points to the root: page tables as memory, ring 0 only */

@@ -45,7 +45,7 @@ bool memory_map_remove(struct memory_map *map, uint64_t start, uint64_t end)
     start &= ~(FRAME - 1);
     end = (end + FRAME - 1) & ~(FRAME - 1);
     bool exact = true;
-    for (unsigned i = 0; i < map->n;) {
+    for (unsigned i = 0; i < map->n && start < end;) {
         struct memory_range *r = &map->ranges[i];
         if (r->end <= start || r->start >= end) {
             i++;

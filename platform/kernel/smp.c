@@ -11,19 +11,19 @@
 #include "paging.h"
 #include "thread.h"
 
-#define WAIT_NS         200000000
+#define WAIT_NS         2000000000
 #define FLAG_INTERRUPTS 0x200
 
 struct cpu cpus[MAX_CPUS];
 unsigned cpus_online = 1;
+static _Atomic(bool) counted; /* cpus_online is final: who is not in it stays out */
 
 char kernel_stacks[STACKS_SIZE] __attribute__((section(".bss.kernel_stacks"), aligned(4096)));
 
 /* By CPU: the frame with which a system call continues. In pages of their own, which ring 3 may read: see entry.S. */
 static struct trap_frame system_call_frames[MAX_CPUS] __attribute__((section(".stub.frames"), aligned(4096)));
 
-extern char stub_cpus[], stub_io[], stub_io_end[], trampoline[], trampoline_end[];
-extern _Atomic(uint64_t) cpus_arrived;
+extern char stub_cpus[], stub_io[], stub_io_end[];
 extern void system_call(void), preempted(void), exception(void), other_entry(void);
 
 static char *stacks_of(unsigned number)
@@ -117,6 +117,7 @@ void cpus_start(const uint32_t *apics, unsigned n)
     if (online < wanted)
         kprintf("weir: %u of %u CPUs did not start\n", wanted - online, wanted);
     cpus_online = online;
+    counted = true;
 }
 
 void kernel_start_other(void);
@@ -126,6 +127,10 @@ void kernel_start_other(void)
     cpu_start_features();
     kernel_gate(GATE_INTERRUPTS, 0, 0);
     cpu->online = true;
+    while (!counted)
+        pause();
+    while (cpu->number >= cpus_online)
+        kernel_gate(GATE_IDLE, 0, 0);
     scheduler_start();
 }
 
