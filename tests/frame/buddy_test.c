@@ -9,9 +9,7 @@
 #include "tests/frame/fixture.h"
 #include "tests/support/random.h"
 
-enum {
-    CHUNK = 512
-};
+#define CHUNK ((size_t)512)
 
 static struct fixture fixture;
 static struct weir_frames *frames;

@@ -95,7 +95,7 @@ static void test_long(void **state)
     /* 8 MiB of a gigabyte are taken: neither of the largest blocks that remain holds 600 MiB */
     frames = fixture_open(&fixture, base, gib, 0, 0);
     weir_frames_add(frames, base + FRAME(2048), gib - 2048, WEIR_REGION_ZERO);
-    run = weir_frames_alloc(frames, 600 * 256, 1, 0, NULL);
+    run = weir_frames_alloc(frames, (size_t)600 * 256, 1, 0, NULL);
     assert_int_not_equal(run, 0);
     /* and another one beside it as long as what is left in one piece */
     size_t rest = weir_frames_largest_run(frames);
@@ -196,7 +196,7 @@ static void test_zero(void **state)
     weir_frames_free(frames, run, 1);
     weir_frames_free_zeroed(frames, run + FRAME(1), 63);
     /* one frame that is not spoils the whole */
-    run = weir_frames_alloc(frames, 64, 1, 0, &zero);
+    assert_int_equal(weir_frames_alloc(frames, 64, 1, 0, &zero), run);
     assert_false(zero);
     without();
 }
