@@ -10,11 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Above this many bytes the source is not read any more until some are gone. */
-#define OUTLET_FULL 65536
-
 struct outlet {
     int fd;      /* -1: what is put vanishes */
+    size_t full; /* with so many bytes waiting the source is better not read */
     bool broken; /* the reader has gone */
     char *data;
     size_t start; /* bytes data[start … start + length) wait */
@@ -22,7 +20,7 @@ struct outlet {
     size_t room; /* size of `data` */
 };
 
-void outlet_open(struct outlet *outlet, int fd);
+void outlet_open(struct outlet *outlet, int fd, size_t full);
 void outlet_put(struct outlet *outlet, const char *data, size_t length);
 bool outlet_is_full(const struct outlet *outlet);
 

@@ -230,6 +230,17 @@ static int prepare_image(struct interrupts *interrupts, struct run_options *run,
     return build_image(interrupts, &run->build, directory);
 }
 
+static int check_balloon(const struct run_options *run)
+{
+    char size[16];
+    char memory[16];
+    for (size_t i = 0; i < run->step_count; i++)
+        if (run->steps[i].bytes > run->machine.memory && run->steps[i].bytes != BALLOON_MAX)
+            return fail(EXIT_TOOL, "--balloon: %s is more than the guest's memory of %s; max takes what it can spare",
+                        format_size(size, run->steps[i].bytes), format_size(memory, run->machine.memory));
+    return 0;
+}
+
 #define DEVICE_WORDS 8 /* that a VMM may add */
 
 static int check_command_line(const struct machine *machine, const struct guest_words *guest)
@@ -310,6 +321,8 @@ int run_command(int argc, char **argv)
     argp_parse(&run_argp, argc, argv, 0, NULL, &command);
     struct interrupts interrupts;
     int code = machine_check(&command.machine);
+    if (code == 0)
+        code = check_balloon(&command);
     if (code == 0)
         code = check_json(command.json);
     if (code == 0 && (code = interrupts_open(&interrupts)) == 0) {

@@ -13,7 +13,10 @@
 #include <unistd.h>
 
 #define SAMPLE_INTERVAL 0.05
-#define LEAVE_TIME      2.0 /* for the VMM to end after the guest has */
+#define INPUT_FULL      65536
+/* A serial port has nowhere to keep what its reader does not take: the guest's output waits here for a slow stdout. */
+#define OUTPUT_FULL (64u << 20)
+#define LEAVE_TIME  2.0 /* for the VMM to end after the guest has */
 
 /* What comes out of the guest. */
 
@@ -298,8 +301,8 @@ static int attempt(struct session *session, const char *path)
         session->end = END_NO_START;
         return code;
     }
-    outlet_open(&session->to_stdout, session->hooks.output == NULL ? STDOUT_FILENO : -1);
-    outlet_open(&session->to_guest, session->vmm->process.input);
+    outlet_open(&session->to_stdout, session->hooks.output == NULL ? STDOUT_FILENO : -1, OUTPUT_FULL);
+    outlet_open(&session->to_guest, session->vmm->process.input, INPUT_FULL);
     while (turn(session))
         ;
     read_the_rest(session);

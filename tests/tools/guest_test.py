@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from place import expect, main, test
+from place import WEIR, expect, main, test
 
 EXAMPLES = sys.argv[2]
 
@@ -208,6 +208,14 @@ def stdin_arrives(place):
     for text in ("one\ntwo\n", "one\ntwo"):
         expect(place.weir("run", image, "--timeout=100", stdin=text), 2, out=b"<one\n<two\n2 lines\n")
     expect(place.weir("run", image, "--timeout=100", stdin=""), 0, out=b"0 lines\n")
+
+
+@test
+def a_slow_reader_loses_nothing(place):
+    source = place.file("flood.c", '#include <stdio.h>\nint main(void) { for (int i = 0; i < 20000; i++) printf("line %05d\\n", i); }\n')
+    image = build(place, source)
+    reader = subprocess.run([WEIR + " run " + image + " --accel=tcg | (sleep 4; cat)"], shell=True, capture_output=True, check=True)
+    assert reader.stdout.decode().split("\n")[:-1] == ["line %05d" % i for i in range(20000)]
 
 
 # What a guest takes, and gives back, seen from the host.

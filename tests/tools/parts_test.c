@@ -1,5 +1,6 @@
 /* The small parts: word lists, the table for people, the bounded series of samples, the outlet, the temporary
  * directory. */
+#include "tests/support/random.h"
 #include "tests/tools/harness.h"
 #include "tools/outlet.h"
 #include "tools/sample.h"
@@ -85,13 +86,15 @@ static void test_outlet_delivers_in_order(void **state)
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     struct outlet outlet;
-    outlet_open(&outlet, ends[1]);
+    outlet_open(&outlet, ends[1], 10000);
     assert_int_equal(outlet_watch(&outlet).fd, -1);
     char expected[20000];
     for (size_t i = 0; i < sizeof expected; i++)
         expected[i] = (char)(i % 251);
     outlet_put(&outlet, expected, 7000);
+    assert_false(outlet_is_full(&outlet));
     outlet_put(&outlet, expected + 7000, sizeof expected - 7000);
+    assert_true(outlet_is_full(&outlet));
     char found[sizeof expected];
     size_t length = 0;
     while (outlet_watch(&outlet).fd >= 0) {
@@ -107,6 +110,36 @@ static void test_outlet_delivers_in_order(void **state)
     outlet_attend(&outlet, POLLOUT);
     assert_true(outlet.broken);
     outlet_close(&outlet);
+    close(ends[1]);
+}
+
+/* Random puts and writes against a counter: every byte once, in order. */
+static void test_outlet_under_random_use(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct random random = random_start("outlet");
+    struct outlet outlet;
+    outlet_open(&outlet, ends[1], 1);
+    uint64_t in = 0;
+    uint64_t out = 0;
+    for (size_t round = 0; round < random_rounds(3000) || out < in; round++) {
+        char data[9000];
+        const size_t length = round < random_rounds(3000) ? random_below(&random, sizeof data) : 0;
+        for (size_t i = 0; i < length; i++)
+            data[i] = (char)(in++ % 251);
+        outlet_put(&outlet, data, length);
+        for (uint64_t i = random_below(&random, 4); i > 0 && outlet_watch(&outlet).fd >= 0; i--) {
+            outlet_attend(&outlet, POLLOUT);
+            const ssize_t got = read(ends[0], data, sizeof data);
+            for (ssize_t j = 0; j < got; j++)
+                assert_int_equal(data[j], (char)(out++ % 251));
+        }
+    }
+    assert_int_equal(outlet.length, 0);
+    outlet_close(&outlet);
+    close(ends[0]);
     close(ends[1]);
 }
 
@@ -146,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_a_series_stays_bounded),
         cmocka_unit_test(test_own_memory_is_resident),
         cmocka_unit_test(test_outlet_delivers_in_order),
+        cmocka_unit_test(test_outlet_under_random_use),
         cmocka_unit_test(test_temporary_directory_goes_with_its_files),
     };
     return cmocka_run_group_tests_name("tools/parts", tests, ignore_closed_pipes, NULL);

@@ -71,6 +71,7 @@ def what_cannot_run_is_said(place):
     expect(place.weir("run", place.root), 126, "directory")
     expect(run(place, "extra"), 125, "behind --")
     expect(run(place, "--malloc=musl"), 125, "malloc")
+    expect(run(place, "--balloon=1G@1"), 125, "1 GiB is more than the guest's memory of 64 MiB")
     expect(run(place, "--json=/no/such/dir/x.json"), 125, "--json")
 
 
