@@ -16,6 +16,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 import bench
+import bench_report
 
 ORDERS = ["freed at once", "last first", "first first"]  # the modes 0, 1, 2 of bench/malloc/pairs
 WARM, LONG = 4096, 36864  # pairs of the two runs: multiples of a burst
@@ -108,11 +109,12 @@ def callgrind(program, allocator, mode, pairs, size):
                               f"mode={mode}", f"size={size}"], env={**os.environ, "LD_PRELOAD": allocator.file},
                              capture_output=True, text=True, timeout=300)
         if run.returncode or not out.exists():
-            lines = run.stderr.strip().splitlines()
-            raise RuntimeError(lines[-1][:100] if lines else f"exit {run.returncode}")
+            raise RuntimeError(f"under valgrind: {bench_report.status_text(run.returncode)}")
         costs = callgrind_costs(out.read_text())
-    freed = sum(cost for name, cost in costs.items() if "free" in name.lower())
-    return sum(cost for name, cost in costs.items() if "alloc" in name.lower()), freed
+    # whichever of its aliases a function goes by: operator new and delete are often malloc and free
+    freed = {name for name in costs if "free" in name.lower() or "delete" in name}
+    allocated = costs.keys() - freed - {"parameters_read"}
+    return sum(costs[name] for name in allocated), sum(costs[name] for name in freed)
 
 
 def per_pair(program, allocator, mode, size):

@@ -125,7 +125,8 @@ def results_of(samples, groups, files, quick):
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "quick": quick,
         "machine": machine(),
-        "allocators": {name: {"file": file or "linked", "package": package_version(file)} for name, file in files.items()},
+        "allocators": {name: {"file": file or "linked", "package": package_version(file)}
+                       for name, file in files.items()},
         "programs": {name: {"group": groups[name],
                             "results": {allocator: summary(runs) for allocator, runs in by_allocator.items()}}
                      for name, by_allocator in samples.items()},
