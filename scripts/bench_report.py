@@ -13,7 +13,7 @@ import subprocess
 import time
 
 OURS = "weir"
-PLOT_LEAST, PLOT_MOST = 0.4, 4  # ratios beyond are drawn at the edge
+PLOT_LEAST, PLOT_MOST = 0.25, 4  # ratios beyond are drawn at the edge
 
 
 @dataclasses.dataclass
@@ -324,8 +324,8 @@ set output "{path}"
 {chr(10).join(blocks)}
 set multiplot
 set logscale y 2
-set yrange [{PLOT_LEAST}:{PLOT_MOST * 1.1}]
-set ytics (0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, "≥ {PLOT_MOST}" {PLOT_MOST})
+set yrange [{PLOT_LEAST / 1.1:.3f}:{PLOT_MOST * 1.1}]
+set ytics ("≤ {PLOT_LEAST}" {PLOT_LEAST}, 0.32, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, "≥ {PLOT_MOST}" {PLOT_MOST})
 set grid y lc rgb "#dddddd"
 set xrange [-0.7:{len(columns) - 0.3}]
 set lmargin at screen 0.08
