@@ -133,6 +133,7 @@ static unsigned settle(struct weir_frames *f, size_t c)
     if (chunk->free == 0 || (chunk->free == CHUNK_FRAMES && f->order_max >= CHUNK_ORDER)) {
         if (chunk->state == CHUNK_PART)
             unlink(f, c);
+        chunk->home = 0;
         if (chunk->free == 0)
             return 0;
         chunk->free = chunk->free_backed = 0;
@@ -160,36 +161,64 @@ static bool is_settled(const struct chunk *chunk, unsigned order, bool backed)
 
 /* --- both --- */
 
-static size_t take(struct weir_frames *f, unsigned *order, bool some)
+/* Takes from chunk or block c, which has at least that order. */
+static size_t take_from(struct weir_frames *f, size_t c, unsigned *order, bool some)
 {
-    for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
-        unsigned least = some ? 0 : *order;
-        uint32_t present = f->present[list] >> least;
-        if (present == 0)
-            continue;
-        unsigned from = least + (unsigned)__builtin_ctz(present);
-        size_t c = f->chunk[list_head(f, list, from)].next;
+    if (f->chunk[c].state == CHUNK_FREE) {
+        c = large_take(f, c, *order < CHUNK_ORDER ? CHUNK_ORDER : *order);
         if (*order >= CHUNK_ORDER)
-            return large_take(f, c, *order) << CHUNK_ORDER;
-        if (from >= CHUNK_ORDER) {
-            c = large_take(f, c, CHUNK_ORDER);
-            chunk_open(f, c);
-        }
-        unsigned at = chunk_take(f, c, order, some);
-        settle(f, c);
-        return (c << CHUNK_ORDER) + at;
+            return c << CHUNK_ORDER;
+        chunk_open(f, c);
     }
-    return 0;
+    unsigned at = chunk_take(f, c, order, some);
+    settle(f, c);
+    return (c << CHUNK_ORDER) + at;
 }
 
 size_t buddy_take(struct weir_frames *f, unsigned order)
 {
-    return take(f, &order, false);
+    for (int list = LIST_BACKED; list <= LIST_UNBACKED; list++) {
+        uint32_t present = f->present[list] >> order;
+        if (present != 0) {
+            unsigned from = order + (unsigned)__builtin_ctz(present);
+            return take_from(f, f->chunk[list_head(f, list, from)].next, &order, false);
+        }
+    }
+    return 0;
 }
 
-size_t buddy_take_some(struct weir_frames *f, unsigned *order)
+/* The chunk or block for single frames that fits best and is no other cache's home; if all are, the one that fits best.
+ * Looks at the first of each list only: the others' homes are few, and soon on other lists. */
+static size_t choose_home(const struct weir_frames *f, enum list list)
 {
-    return take(f, order, true);
+    size_t best = 0;
+    for (uint32_t present = f->present[list]; present != 0; present &= present - 1) {
+        size_t c = f->chunk[list_head(f, list, (unsigned)__builtin_ctz(present))].next;
+        if (f->chunk[c].home == 0)
+            return c;
+        best = best != 0 ? best : c;
+    }
+    return best;
+}
+
+size_t buddy_take_some(struct weir_frames *f, struct slot *slot, unsigned *order)
+{
+    enum list list = f->present[LIST_BACKED] != 0 ? LIST_BACKED : LIST_UNBACKED;
+    uint8_t name = (uint8_t)(slot - f->slots + 1);
+    const struct chunk *home = &f->chunk[slot->home];
+    if (slot->home != 0 && home->home == name && home->state == CHUNK_PART && home->list == list)
+        return take_from(f, slot->home, order, true);
+    size_t c = choose_home(f, list);
+    if (c == 0)
+        return 0;
+    if (slot->home != 0 && home->home == name)
+        f->chunk[slot->home].home = 0;
+    size_t n = take_from(f, c, order, true);
+    slot->home = (uint32_t)(n >> CHUNK_ORDER);
+    /* another's home stays his: it is shared only while there is no other */
+    if (f->chunk[slot->home].state == CHUNK_PART && f->chunk[slot->home].home == 0)
+        f->chunk[slot->home].home = name;
+    return n;
 }
 
 void buddy_carve(struct weir_frames *f, size_t n, size_t count)

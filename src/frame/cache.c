@@ -54,7 +54,7 @@ uint32_t cache_refill(struct weir_frames *f, struct slot *slot)
     frames_lock(f);
     while (depth < CACHE_BATCH) {
         unsigned order = log2_floor(CACHE_BATCH - depth);
-        size_t n = buddy_take_some(f, &order);
+        size_t n = buddy_take_some(f, slot, &order);
         if (n == 0)
             break;
         bool zero = run_claim(f, n, (size_t)1 << order);

@@ -90,6 +90,9 @@ static const char *check_chunks(const struct weir_frames *f, struct sums *sums)
         }
         if (what == NULL && chunk->state == CHUNK_FREE)
             what = check_large(f, c);
+        if (what == NULL && chunk->home != 0 &&
+            (chunk->state != CHUNK_PART || chunk->home > f->slot_count || f->slots[chunk->home - 1].home != c))
+            what = "a chunk is the home of a cache that does not know it";
         uint64_t backed = 0;
         for (unsigned g = 0; g < CHUNK_GROUPS; g++)
             backed |= f->bits[c].backed[g];

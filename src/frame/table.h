@@ -23,7 +23,8 @@
  *     (5)  free_backed = number of backed bits of free frames
  *     (6)  frames that are out are backed and dirty
  *     (7)  reported => not backed
- *     (8)  touched(c) <=> some frame of chunk c is backed;  full(c) => all of them are backed and dirty
+ *     (8)  home(c) = s => c is PART, and c = home(s);  s is a cache
+ *     (9)  touched(c) <=> some frame of chunk c is backed;  full(c) => all of them are backed and dirty
  */
 #ifndef WEIR_FRAME_TABLE_H
 #define WEIR_FRAME_TABLE_H
@@ -54,6 +55,7 @@ struct chunk {
     uint8_t state;
     uint8_t order;               /* FREE: of the block; PART: of the largest free block within */
     uint8_t list;                /* which of the two of that order it is on */
+    uint8_t home;                /* PART: of the cache that takes single frames here: slot + 1; 0: of none */
     uint16_t free, free_backed;  /* PART: frames */
     uint16_t count[CHUNK_ORDER]; /* PART: free blocks of each order within */
     uint64_t freed_at;           /* when a large block in it was freed last, platform time */
@@ -81,6 +83,7 @@ struct slot {
     _Atomic(uint32_t) longer;  /* frames in the other stacks */
     _Atomic(uint64_t) allocs, frees;
     uint32_t single[CACHE_SINGLES];   /* number * 2 + known-zero */
+    uint32_t home;                    /* the chunk where it took single frames last; 0: none */
     uint32_t top[CACHE_LENGTH + 1];   /* for each length from 2 on: number of the run freed last; 0: none */
     uint16_t depth[CACHE_LENGTH + 1]; /* runs in the stack */
 };
@@ -188,8 +191,10 @@ void buddy_init(struct weir_frames *f);
 /* Takes a free block of exactly 2^order frames, splitting a larger one; 0 if there is none. */
 size_t buddy_take(struct weir_frames *f, unsigned order);
 
-/* Takes the block that fits best for single frames, cut to at most 2^*order frames; sets *order. */
-size_t buddy_take_some(struct weir_frames *f, unsigned *order);
+/* Takes the block that fits best for single frames, cut to at most 2^*order frames; sets *order. From the chunk that is
+ * the cache's home, or one that is nobody's, if it can: so that CPUs do not share the lines of its bitmaps and words.
+ */
+size_t buddy_take_some(struct weir_frames *f, struct slot *slot, unsigned *order);
 
 /* Takes [n, n + count), which must be free. */
 void buddy_carve(struct weir_frames *f, size_t n, size_t count);

@@ -113,6 +113,31 @@ static void test_slabs_share(void **state)
     fixture_close(&fixture);
 }
 
+/* CPUs take single frames from different chunks while there are enough, and share the last one. */
+static void test_homes(void **state)
+{
+    (void)state;
+    uintptr_t chunk[3];
+    open_with(3);
+    for (int round = 0; round < 100; round++) {
+        for (unsigned slot = 0; slot < 3; slot++) {
+            test_set_slot(slot);
+            uintptr_t run = weir_frames_alloc(frames, 1, 1, 0, NULL);
+            chunk[slot] = round == 0 ? run / FRAME(512) : chunk[slot];
+            assert_int_equal(run / FRAME(512), chunk[slot]);
+        }
+    }
+    assert_true(chunk[0] != chunk[1] && chunk[1] != chunk[2] && chunk[0] != chunk[2]);
+    done();
+    frames = fixture_open(&fixture, base, 1024, 0, 2);
+    weir_frames_add(frames, base, 512, WEIR_REGION_ZERO);
+    for (unsigned i = 0; i < 512; i++) {
+        test_set_slot(i % 2);
+        assert_int_not_equal(weir_frames_alloc(frames, 1, 1, 0, NULL), 0);
+    }
+    done();
+}
+
 /* Caching does not lose what is known of the contents. */
 static void test_zero(void **state)
 {
@@ -167,9 +192,9 @@ static void test_slot_is_a_hint(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_comes_back),     cmocka_unit_test(test_bounded), cmocka_unit_test(test_last_frame),
-        cmocka_unit_test(test_slabs_share),    cmocka_unit_test(test_zero),    cmocka_unit_test(test_double_free),
-        cmocka_unit_test(test_slot_is_a_hint),
+        cmocka_unit_test(test_comes_back),  cmocka_unit_test(test_bounded),        cmocka_unit_test(test_last_frame),
+        cmocka_unit_test(test_slabs_share), cmocka_unit_test(test_homes),          cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_double_free), cmocka_unit_test(test_slot_is_a_hint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
