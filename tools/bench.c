@@ -23,12 +23,13 @@
 static const struct program {
     const char *name;
     const char *source;
-    const char *library; /* null for none */
+    const char *library;   /* null for none */
+    const char *arguments; /* of the program: a size at which there is something to measure */
 } programs[] = {
-    {"lua", "lua.c", "-llua5.4"},
-    {"sqlite", "sqlite.c", "-lsqlite3"},
-    {"threads", "threads.c", NULL},
-    {"cpp", "containers.cc", NULL},
+    {"lua", "lua.c", "-llua5.4", "8 3"},
+    {"sqlite", "sqlite.c", "-lsqlite3", ""},
+    {"threads", "threads.c", NULL, ""},
+    {"cpp", "containers.cc", NULL, ""},
 };
 #define PROGRAM_COUNT (sizeof programs / sizeof *programs)
 
@@ -184,11 +185,12 @@ static void say_trial(const struct bench *bench, const struct trial *trial, cons
     say("%s FAILED (exit %d); all it printed is in %s", place, trial->code, log);
 }
 
-static void run_session(struct bench *bench, const char *image, struct trial *trial)
+static void run_session(struct bench *bench, const char *image, const char *arguments, struct trial *trial)
 {
     struct session *session = must_alloc(sizeof *session);
     struct guest_words guest = {.name = trial->program};
     words_add(&guest.env, "WEIR_PHASES=1");
+    words_add_split(&guest.args, arguments);
     char *line = cmdline_build(&guest);
     session->machine = bench->machine;
     session->machine.image = image;
@@ -206,15 +208,16 @@ static void run_session(struct bench *bench, const char *image, struct trial *tr
     free(session);
     free(line);
     words_free(&guest.env);
+    words_free(&guest.args);
 }
 
-static void run_trial(struct bench *bench, const char *image, struct trial *trial)
+static void run_trial(struct bench *bench, const char *image, const char *arguments, struct trial *trial)
 {
     char *log = must_format("%s/%s-%s.log", bench->out, trial->program, trial->allocator);
     trial->log = fopen(log, "we");
     trial->progress = progress_show;
     trial->progress_context = bench;
-    run_session(bench, image, trial);
+    run_session(bench, image, arguments, trial);
     if (trial->log != NULL)
         fclose(trial->log);
     trial->log = NULL;
@@ -245,7 +248,7 @@ static int build_and_run(struct bench *bench, const struct program *program)
         if (code == 0 && stat(image, &info) == 0)
             trial->image_bytes = (uint64_t)info.st_size;
         if (code == 0) {
-            run_trial(bench, image, trial);
+            run_trial(bench, image, program->arguments, trial);
             bench->results.count++;
         }
         if (bench->interrupts.caught != 0)
