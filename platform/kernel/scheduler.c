@@ -21,7 +21,8 @@
 #include "thread.h"
 
 #define SLICE_NS           10000000
-#define SPIN_NS            20000
+#define SPIN_NS            50000 /* a halt and the interrupt that ends it cost as much */
+#define LEAVE_NS           1000000
 #define DEVICES_NS         20000000 /* after boot: now the devices are started */
 #define DETECT_MAX_NS      300000
 #define DETECT_EMULATED_NS 50000000
@@ -54,16 +55,18 @@ void scheduler_due(uint64_t when)
 
 /* --- waiting and waking --- */
 
-static void kick_idle_cpu(unsigned preferred)
+/* Wakes a halted CPU, if there is one. */
+static bool kick_idle_cpu(unsigned preferred)
 {
     for (unsigned i = 0; i < cpus_online; i++) {
         struct cpu *cpu = &cpus[(preferred + i) % cpus_online];
         if (cpu->halted && atomic_exchange(&cpu->halted, false)) {
             cpu->wake = 1;
             cpu_interrupt(cpu, VECTOR_WAKE);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 void thread_ready(struct thread *thread)
@@ -143,13 +146,25 @@ static void work(uint64_t now)
     working = false;
 }
 
-/* In kernel context, now and then. */
-static void look_at_clock(void)
+/* Devices are slow: a CPU that has a thread to run leaves them to one that halts, for a while. */
+static bool leave_work(uint64_t now)
+{
+    static _Atomic(uint64_t) left_until;
+    if (now < left_until)
+        return true;
+    if (!kick_idle_cpu(this_cpu()->number + 1))
+        return false;
+    left_until = now + LEAVE_NS;
+    return true;
+}
+
+/* In kernel context, now and then. `busy`: there is a thread to go on with. */
+static void look_at_clock(bool busy)
 {
     uint64_t now = kernel_now();
     if (now >= sleepers_due)
         wake_sleepers(now);
-    if (now >= due)
+    if (now >= due && !(busy && leave_work(now)))
         work(now);
 }
 
@@ -178,7 +193,7 @@ static void idle(struct cpu *cpu)
     for (;;) {
         if (queued)
             return;
-        look_at_clock();
+        look_at_clock(false);
         if (kernel_now() >= spin_until)
             break;
         pause();
@@ -259,7 +274,7 @@ void preempted_entry(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
     preemptive = true; /* if it was too late when asked */
-    look_at_clock();
+    look_at_clock(true);
     after_tick(cpu, thread);
 }
 
@@ -267,7 +282,7 @@ void system_call_entry(struct thread *thread);
 void system_call_entry(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
-    look_at_clock();
+    look_at_clock(true);
     long result = system_call_answer(thread);
     if (result == RESULT_LATER)
         return;
