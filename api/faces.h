@@ -14,7 +14,14 @@
 SLOW void *face_malloc(size_t size);
 void *face_aligned(size_t alignment, size_t size);
 SLOW void face_free(void *object, const char *operation);
-void face_free_sized(void *object, size_t size);
+SLOW void face_free_sized(void *object, size_t size);
+
+/* free, held to a size. */
+static inline void free_with_size(void *object, size_t size)
+{
+    if (unlikely(size > TABLED_SIZE_MAX || !heap_push_tabled(thread_heap, object, size)))
+        face_free_sized(object, size);
+}
 
 /* The size by which an object allocated with this alignment is known to its slab. */
 static inline size_t aligned_size(size_t alignment, size_t size)

@@ -108,10 +108,10 @@ FACE void *aligned_alloc(size_t alignment, size_t size)
 
 FACE void free_sized(void *object, size_t size)
 {
-    face_free_sized(object, size);
+    free_with_size(object, size);
 }
 
 FACE void free_aligned_sized(void *object, size_t alignment, size_t size)
 {
-    face_free_sized(object, aligned_size(alignment, size));
+    free_with_size(object, aligned_size(alignment, size));
 }

@@ -74,8 +74,8 @@ OPERATOR(_ZdlPv, void, (void *object), delete_object(object))
 OPERATOR(_ZdaPv, void, (void *object), delete_object(object))
 OPERATOR(_ZdlPvRKSt9nothrow_t, void, (void *object, const void *tag), (void)tag; delete_object(object))
 OPERATOR(_ZdaPvRKSt9nothrow_t, void, (void *object, const void *tag), (void)tag; delete_object(object))
-OPERATOR(_ZdlPvm, void, (void *object, size_t size), face_free_sized(object, size))
-OPERATOR(_ZdaPvm, void, (void *object, size_t size), face_free_sized(object, size))
+OPERATOR(_ZdlPvm, void, (void *object, size_t size), free_with_size(object, size))
+OPERATOR(_ZdaPvm, void, (void *object, size_t size), free_with_size(object, size))
 OPERATOR(_ZdlPvSt11align_val_t, void, (void *object, size_t alignment), (void)alignment; delete_object(object))
 OPERATOR(_ZdaPvSt11align_val_t, void, (void *object, size_t alignment), (void)alignment; delete_object(object))
 OPERATOR(_ZdlPvSt11align_val_tRKSt9nothrow_t, void, (void *object, size_t alignment, const void *tag), (void)alignment;
@@ -83,6 +83,6 @@ OPERATOR(_ZdlPvSt11align_val_tRKSt9nothrow_t, void, (void *object, size_t alignm
 OPERATOR(_ZdaPvSt11align_val_tRKSt9nothrow_t, void, (void *object, size_t alignment, const void *tag), (void)alignment;
          (void)tag; delete_object(object))
 OPERATOR(_ZdlPvmSt11align_val_t, void, (void *object, size_t size, size_t alignment),
-         face_free_sized(object, aligned_size(alignment, size)))
+         free_with_size(object, aligned_size(alignment, size)))
 OPERATOR(_ZdaPvmSt11align_val_t, void, (void *object, size_t size, size_t alignment),
-         face_free_sized(object, aligned_size(alignment, size)))
+         free_with_size(object, aligned_size(alignment, size)))

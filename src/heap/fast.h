@@ -51,14 +51,16 @@ static inline bool heap_find_slab(const struct weir_heap *heap, const void *poin
     return word & WORD_SLAB;
 }
 
-/* False if this needs the slow path; nothing was changed then. */
-static inline bool heap_push(struct weir_heap *heap, void *pointer)
+/* The same, false also for slabs that are not the heap's own, in their ordinary state. */
+static inline bool heap_find_own_slab(struct weir_heap *heap, const void *pointer, struct slab **slab)
 {
-    struct slab *slab;
-    if (unlikely(!heap_find_slab(heap, pointer, &slab)))
-        return false;
-    if (unlikely(atomic_load_explicit(&slab->owner, memory_order_relaxed) != (uintptr_t)heap))
-        return false;
+    return likely(heap_find_slab(heap, pointer, slab)) &&
+           likely(atomic_load_explicit(&(*slab)->owner, memory_order_relaxed) == (uintptr_t)heap);
+}
+
+/* Pushes onto the list of a slab of the heap's own. False, with nothing changed, if the object heads it already. */
+static inline bool heap_push_slab(struct weir_heap *heap, struct slab *slab, void *pointer)
+{
     struct object *object = pointer;
     struct object *head = slab->free;
     if (unlikely(head == object))
@@ -68,6 +70,22 @@ static inline bool heap_push(struct weir_heap *heap, void *pointer)
     if (unlikely(--slab->used == 0))
         heap_slab_emptied(heap, slab);
     return true;
+}
+
+/* free. False if this needs the slow path; nothing was changed then. */
+static inline bool heap_push(struct weir_heap *heap, void *pointer)
+{
+    struct slab *slab;
+    return heap_find_own_slab(heap, pointer, &slab) && heap_push_slab(heap, slab, pointer);
+}
+
+/* Sized free, of a size up to TABLED_SIZE_MAX: the slow path also for objects of another class. */
+static inline bool heap_push_tabled(struct weir_heap *heap, void *pointer, size_t size)
+{
+    struct slab *slab;
+    return heap_find_own_slab(heap, pointer, &slab) &&
+           likely(slab->class == heap->class_of_granules[(size + GRANULE - 1) / GRANULE]) &&
+           heap_push_slab(heap, slab, pointer);
 }
 
 #endif
