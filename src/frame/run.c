@@ -102,8 +102,15 @@ static size_t take(struct weir_frames *f, const struct want *want, bool anywhere
     unsigned order = log2_ceil(want->count > want->align ? want->count : want->align);
     size_t n = 0;
     if (anywhere && order <= f->order_max && (n = buddy_take(f, order)) != 0) {
-        if (want->count < (size_t)1 << order)
-            buddy_give(f, n + want->count, ((size_t)1 << order) - want->count, false);
+        size_t length = (size_t)1 << order;
+        size_t start = want->count < length && want->align == 1 ? buddy_free_start(f, n) : n;
+        if (start < n) {
+            buddy_give(f, n, length, false);
+            buddy_carve(f, start, want->count);
+            return start;
+        }
+        if (want->count < length)
+            buddy_give(f, n + want->count, length - want->count, false);
         return n;
     }
     n = search_space(f, want);

@@ -67,6 +67,21 @@ static void test_impossible(void **state)
     without();
 }
 
+/* Runs that are no powers of two stand side by side: a thread's stack of 35 frames does not cost 64. */
+static void test_packed(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {3, 35, 257, 1025, 5000};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        with_memory(1 << 16);
+        size_t runs = 0;
+        while (weir_frames_alloc(frames, counts[i], 1, 0, NULL) != 0)
+            runs++;
+        assert_int_equal(runs, (1 << 16) / counts[i]);
+        without();
+    }
+}
+
 static void test_aligned(void **state)
 {
     (void)state;
@@ -288,10 +303,10 @@ static void test_peak(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact), cmocka_unit_test(test_impossible), cmocka_unit_test(test_aligned),
-        cmocka_unit_test(test_long),  cmocka_unit_test(test_within),     cmocka_unit_test(test_free_parts),
-        cmocka_unit_test(test_grow),  cmocka_unit_test(test_zero),       cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_peak),
+        cmocka_unit_test(test_exact),      cmocka_unit_test(test_impossible), cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_aligned),    cmocka_unit_test(test_long),       cmocka_unit_test(test_within),
+        cmocka_unit_test(test_free_parts), cmocka_unit_test(test_grow),       cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_misuse),     cmocka_unit_test(test_peak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
