@@ -47,12 +47,18 @@ static bool host_can_help(size_t frames)
     return held > 0 && frames <= stats.free + held;
 }
 
+/* Each relief brings a part of what the host holds; what comes back need not be in one piece. */
+#define RELIEFS 8
+
 static uintptr_t allocate(size_t frames)
 {
     bool zero = false;
     uintptr_t start = weir_frames_alloc(weir_kernel_frames(), frames, 1, 0, &zero);
-    if (!start && host_can_help(frames) && devices_relieve(frames << WEIR_FRAME_SHIFT))
+    for (unsigned i = 0; i < RELIEFS && !start && host_can_help(frames); i++) {
+        if (!devices_relieve(frames << WEIR_FRAME_SHIFT))
+            break;
         start = weir_frames_alloc(weir_kernel_frames(), frames, 1, 0, &zero);
+    }
     if (start && !zero)
         memset((void *)start, 0, frames << WEIR_FRAME_SHIFT);
     return start;
