@@ -83,6 +83,9 @@ static int check_input(const struct toolchain *tools, const char *path)
     return 0;
 }
 
+/* What weir's operator new calls where a program has it: to throw, not abort, when memory is out. */
+#define NEW_NEEDS "-Wl,--undefined=_ZSt17__throw_bad_allocv,--undefined=_ZSt15get_new_handlerv"
+
 static int resolve_library(const struct build_request *request, const char *name, struct words *objects)
 {
     char *path = toolchain_library(&request->library_dirs, name);
@@ -110,6 +113,8 @@ int build_compile(struct interrupts *interrupts, const struct toolchain *tools, 
         } else {
             words_addf(objects, "%s/%zu.o", directory, i);
             code = compile_one(interrupts, tools, request, input, objects->items[objects->count - 1]);
+            if (language_of(input) == LANGUAGE_CXX)
+                words_add(objects, NEW_NEEDS);
         }
     }
     return code;

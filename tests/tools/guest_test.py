@@ -109,6 +109,13 @@ int main()
 
 
 @test
+def new_throws_when_memory_is_out(place):
+    source = place.file("new.cc", '#include <cstdio>\n#include <new>\nint main() { try { for (;;) *new char[1 << 20] = 1; }'
+                        ' catch (const std::bad_alloc &) { std::puts("caught"); return 3; } }\n')
+    expect(place.weir("run", source, "--memory=24M", "--timeout=100"), 3, out=b"caught\n")
+
+
+@test
 def objects_archives_and_libraries_link(place):
     one = place.file("one.c", "int one(void) { return ONE; }\n")
     subprocess.run(["gcc", "-c", "-fno-pie", "-DONE=40", one, "-o", place.file("one.o")], check=True)
