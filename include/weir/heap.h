@@ -22,8 +22,8 @@ struct weir_arena_config {
     struct weir_frames *frames;           /* outlives the arena */
     const struct weir_platform *platform; /* outlives the arena */
     size_t limit;                         /* most bytes of frames the arena may hold, metadata included; 0: no limit */
-    /* Asked first when the frame table (not the limit) refuses `bytes`: add memory to it with weir_frames_add and return
-     * true to have the allocation tried again. May be null. Called as `reclaim` and with its context. */
+    /* Asked first when the frame table (not the limit) refuses `bytes`: add memory to it with weir_frames_add and
+     * return true to have the allocation tried again. May be null. Called as `reclaim` and with its context. */
     bool (*grow)(void *context, size_t bytes);
     /* Asked when the frame table or the limit refuses `bytes`, after the arena has flushed and trimmed itself: free
      * something (deflate the balloon, drop a cache) and return true to have the allocation tried again. May be null.
@@ -48,8 +48,8 @@ struct weir_heap *weir_heap_acquire(struct weir_arena *arena);
 void weir_heap_release(struct weir_heap *heap);
 
 /* A constant heap that owns nothing: every allocation from it returns null through its slow path, every free into it is
- * ignored. The initial value of thread-local heap pointers (cast the const away: nothing is written to it), so that fast
- * paths need no "initialised?" test. */
+ * ignored. The initial value of thread-local heap pointers (cast the const away: nothing is written to it), so that
+ * fast paths need no "initialised?" test. */
 extern const struct weir_heap weir_heap_empty;
 
 /* Owner only. Null when there is no memory or size > PTRDIFF_MAX. malloc(0) is an object of its own. */
@@ -87,9 +87,9 @@ void weir_heap_quiesce(struct weir_heap *heap);
 bool weir_arena_trim(struct weir_arena *arena, struct weir_heap *heap, size_t keep);
 
 struct weir_arena_stats {
-    size_t live; /* bytes in objects, by size class; objects freed by other heaps count until they are home */
+    size_t live;      /* bytes in objects, by size class; objects freed by other heaps count until they are home */
     size_t peak_live; /* as seen whenever the arena had grown by a sixteenth */
-    size_t held; /* bytes of frames held: slabs, runs, metadata */
+    size_t held;      /* bytes of frames held: slabs, runs, metadata */
     size_t peak_held;
     size_t metadata; /* part of held */
     size_t slabs, runs, heaps;
