@@ -33,8 +33,8 @@ bench-quick: build ## the same in two minutes
 bench-paths: build ## instructions of malloc and free: disassembled, and counted by callgrind
 	@scripts/bench_paths.py --build $(BUILD) $(ALLOCS:%=--alloc %) $(BENCH_ARGS)
 
-bench-layers: build ## the micro-benchmarks of the layers
-	@meson test -C $(BUILD) --benchmark --verbose
+bench-layers: build ## the frame layer: nanoseconds per operation, one and two threads
+	@$(BUILD)/bench/bench-frames
 
 lint: ## clang-format, clang build and clang-tidy must be silent
 	@scripts/setup.sh --lint
