@@ -365,6 +365,7 @@ static void print_start(void)
     begin(&line);
     text_put(&line, "malloc of process ");
     text_number(&line, (uint64_t)getpid());
+    text_put(&line, ":");
     for (size_t i = 0; i < OPTIONS; i++) {
         bool set = table[i].kind == TEXT ? *stats_file != '\0' : option_values[i] != table[i].initial;
         if (!set)

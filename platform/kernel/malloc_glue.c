@@ -56,3 +56,11 @@ bool platform_give_back(size_t keep)
     (void)keep;
     return false;
 }
+
+/* The guest is the process: what the host backs is what is resident. */
+void platform_usage(struct platform_usage *usage)
+{
+    struct weir_frames_stats stats;
+    weir_frames_stats(weir_kernel_frames(), &stats);
+    *usage = (struct platform_usage){.resident = stats.backed << WEIR_FRAME_SHIFT};
+}

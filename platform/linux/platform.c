@@ -3,13 +3,18 @@
  * where the C library might set it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "api/options.h"
+#include "api/platform.h"
+#include "api/text.h"
 #include "api/thread.h"
 #include "platform/linux/linux.h"
 
@@ -47,67 +52,84 @@ static uint64_t random_bits(void *context)
     return bits;
 }
 
-/* A line is put together by hand: the C library's formatting may allocate. */
-struct line {
-    char text[256];
-    size_t length;
-};
-
-static void put(struct line *line, const char *text)
+static struct text line_begin(void)
 {
-    size_t length = strlen(text), room = sizeof line->text - line->length;
-    length = length < room ? length : room;
-    memcpy(line->text + line->length, text, length);
-    line->length += length;
+    struct text line = {.file = STDERR_FILENO};
+    text_put(&line, "weir: ");
+    return line;
 }
 
-static void put_number(struct line *line, uintptr_t number, unsigned base)
+static void line_end(struct text *line)
 {
-    char digits[24] = "", *digit = digits + sizeof digits - 1;
-    do {
-        *--digit = "0123456789abcdef"[number % base];
-        number /= base;
-    } while (number);
-    put(line, digit);
-}
-
-static void print(struct line *line)
-{
-    put(line, "\n");
-    int error = errno;
-    if (write(STDERR_FILENO, line->text, line->length) < 0)
-        errno = error;
+    text_put(line, "\n");
+    text_flush(line);
 }
 
 static void error(void *context, const struct weir_error *error)
 {
     (void)context;
-    struct line line = {.length = 0};
-    put(&line, "weir: ");
-    put(&line, error->operation);
-    put(&line, ": ");
-    put(&line, weir_status_text(error->status));
-    put(&line, ": 0x");
-    put_number(&line, error->address, 16);
+    struct text line = line_begin();
+    text_put(&line, error->operation);
+    text_put(&line, ": ");
+    text_put(&line, weir_status_text(error->status));
+    text_put(&line, ": ");
+    text_hex(&line, error->address);
     if (error->size) {
-        put(&line, ", ");
-        put_number(&line, error->size, 10);
-        put(&line, " bytes");
+        text_put(&line, ", ");
+        text_number(&line, error->size);
+        text_put(&line, " bytes");
     }
-    print(&line);
-    const char *fatal = getenv("WEIR_ABORT");
-    if (fatal && strcmp(fatal, "1") == 0)
+    line_end(&line);
+    if (option(OPTION_ABORT))
         abort();
 }
 
 static void panic(void *context, const char *message)
 {
     (void)context;
-    struct line line = {.length = 0};
-    put(&line, "weir: ");
-    put(&line, message);
-    print(&line);
+    struct text line = line_begin();
+    text_put(&line, message);
+    line_end(&line);
     abort();
+}
+
+/* Kilobytes of a line of /proc/self/status, such as "VmRSS:"; 0 if there is none. */
+static size_t status_field(const char *status, const char *name)
+{
+    const char *field = strstr(status, name);
+    size_t kilobytes = 0;
+    for (field = field ? field + strlen(name) : ""; *field == ' ' || *field == '\t';)
+        field++;
+    for (; *field >= '0' && *field <= '9'; field++)
+        kilobytes = kilobytes * 10 + (size_t)(*field - '0');
+    return kilobytes * 1024;
+}
+
+static uint64_t milliseconds(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_usec / 1000;
+}
+
+void platform_usage(struct platform_usage *usage)
+{
+    *usage = (struct platform_usage){0};
+    int error = errno;
+    char status[4096] = "";
+    int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        ssize_t length = read(file, status, sizeof status - 1);
+        status[length > 0 ? length : 0] = '\0';
+        close(file);
+    }
+    usage->resident = status_field(status, "\nVmRSS:");
+    usage->peak_resident = status_field(status, "\nVmHWM:");
+    struct rusage used;
+    if (getrusage(RUSAGE_SELF, &used) == 0) {
+        usage->faults = (uint64_t)used.ru_minflt + (uint64_t)used.ru_majflt;
+        usage->user_ms = milliseconds(&used.ru_utime);
+        usage->system_ms = milliseconds(&used.ru_stime);
+    }
+    errno = error;
 }
 
 const struct weir_platform linux_platform = {
