@@ -95,9 +95,35 @@ struct weir_arena_stats {
     size_t slabs, runs, heaps;
     size_t limit;
     uint64_t mallocs, frees, remote_frees, failed; /* operations; the first two summed from heaps, exact when at rest */
+    size_t run_bytes;                              /* part of live: in runs */
 };
 
 void weir_arena_stats(struct weir_arena *arena, struct weir_arena_stats *stats);
+
+/* The same by size: one row for each size class, then one for each doubling from 64 KiB on. A row counts what is larger
+ * than the row before it holds. */
+#define WEIR_SIZES 96u
+
+struct weir_size_stats {
+    size_t size;  /* of the largest objects that count here */
+    size_t live;  /* objects */
+    size_t bytes; /* in them */
+    size_t held;  /* bytes of their slabs or runs */
+    size_t slabs; /* or runs, those kept for the next request included */
+    size_t room;  /* objects for which there is room in them */
+};
+
+/* While heaps go on: numbers a moment old. At rest: exact. */
+void weir_arena_sizes(struct weir_arena *arena, struct weir_size_stats sizes[WEIR_SIZES]);
+
+/* What is still live before an arena is destroyed: one entry for each size (rows as above), most bytes first. Fills in
+ * up to `max` entries; returns how many there are. The arena must be at rest. */
+struct weir_leak {
+    size_t size, objects, bytes;
+    uintptr_t example; /* one of the objects */
+};
+
+size_t weir_arena_leaks(struct weir_arena *arena, struct weir_leak *leaks, size_t max);
 
 struct weir_object {
     uintptr_t start;

@@ -5,23 +5,12 @@
  * were, and what slabs say is used tells how many objects were freed. Both are read while owners go on: a value may be
  * a moment old, and a bin is followed only as far as its links make sense. At rest all of it is exact.
  */
-#include "src/heap/heap.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define RACY __attribute__((no_sanitize("thread"), noinline))
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RACY __attribute__((no_sanitize("thread"), noinline))
-#endif
-#endif
-#ifndef RACY
-#define RACY
-#endif
+#include "src/heap/stats.h"
 
 /* Longest bin there can be: a whole slab of the smallest objects. */
 #define BIN_MAX ((WEIR_FRAME_SIZE << SLAB_ORDER_MAX) / GRANULE)
 
-RACY static size_t bin_length(const struct weir_heap *heap, unsigned class)
+RACY size_t bin_length(const struct weir_heap *heap, unsigned class)
 {
     size_t length = 0;
     for (const struct object *volatile *link = (const struct object *volatile *)&heap->bin[class]; length < BIN_MAX;) {
@@ -51,14 +40,19 @@ RACY static void tally_chunk(const struct slab_chunk *chunk, struct tally *tally
     }
 }
 
+const struct slab_chunk *newest_chunk(struct weir_arena *arena)
+{
+    lock_take(&arena->lock, arena->config.platform);
+    const struct slab_chunk *chunk = arena->chunks;
+    lock_drop(&arena->lock);
+    return chunk;
+}
+
 /* Objects used, those in bins included. */
 static struct tally tally_slabs(struct weir_arena *arena)
 {
     struct tally tally = {0};
-    lock_take(&arena->lock, arena->config.platform);
-    const struct slab_chunk *chunk = arena->chunks;
-    lock_drop(&arena->lock);
-    for (; chunk; chunk = chunk->next)
+    for (const struct slab_chunk *chunk = newest_chunk(arena); chunk; chunk = chunk->next)
         tally_chunk(chunk, &tally);
     return tally;
 }
@@ -117,7 +111,8 @@ void weir_arena_stats(struct weir_arena *arena, struct weir_arena_stats *stats)
     size_t small = used.bytes > in_bins.bytes ? used.bytes - in_bins.bytes : 0;
     atomic_store_explicit(&arena->small_live, small, memory_order_relaxed);
     see_live(arena);
-    stats->live = small + (atomic_load_explicit(&arena->run_frames, memory_order_relaxed) << WEIR_FRAME_SHIFT);
+    stats->run_bytes = atomic_load_explicit(&arena->run_frames, memory_order_relaxed) << WEIR_FRAME_SHIFT;
+    stats->live = small + stats->run_bytes;
     stats->peak_live = atomic_load_explicit(&arena->peak_live, memory_order_relaxed);
     stats->held = atomic_load_explicit(&arena->held, memory_order_relaxed) << WEIR_FRAME_SHIFT;
     stats->peak_held = atomic_load_explicit(&arena->peak_held, memory_order_relaxed) << WEIR_FRAME_SHIFT;
