@@ -8,7 +8,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ld -r --whole-archive "$archive" -o "$work/weir.o"
 set -- malloc calloc realloc free aligned_alloc free_sized free_aligned_sized posix_memalign reallocarray memalign \
-    valloc pvalloc malloc_usable_size malloc_trim '_Zn[wa]m*' '_Zd[la]Pv*' 'weir_*'
+    valloc pvalloc malloc_usable_size malloc_trim \
+    mallinfo mallinfo2 malloc_info malloc_stats mallopt cfree '_Zn[wa]m*' '_Zd[la]Pv*' 'weir_*'
 for name; do
     printf '%s\n' "$name"
 done >"$work/names"
