@@ -12,6 +12,10 @@
 #include "src/frame/bitmaps.h"
 #include "src/frame/walk.h"
 
+/* Runs from this length on are worth a search for the place that fits best. Of buffers of 5 to 25 MiB, 350 MiB of them
+ * alive, replaced at random, the first sufficient block held 790 MiB resident. */
+#define BEST_FIT_LEAST 64
+
 /* The block that covers n, see word.h (3). */
 static struct cover cover_of(const struct weir_frames *f, size_t n)
 {
@@ -101,6 +105,10 @@ static size_t take(struct weir_frames *f, const struct want *want, bool anywhere
         return 0;
     unsigned order = log2_ceil(want->count > want->align ? want->count : want->align);
     size_t n = 0;
+    if (anywhere && want->count >= BEST_FIT_LEAST && (n = search_best(f, want)) != 0) {
+        buddy_carve(f, n, want->count);
+        return n;
+    }
     if (anywhere && order <= f->order_max && (n = buddy_take(f, order)) != 0) {
         size_t length = (size_t)1 << order;
         size_t start = want->count < length && want->align == 1 ? buddy_free_start(f, n) : n;
@@ -183,7 +191,10 @@ static size_t alloc_short(struct weir_frames *f, size_t count, bool *zero)
 static size_t alloc_block(struct weir_frames *f, unsigned order, enum block_kind kind, bool *zero)
 {
     frames_lock(f);
-    size_t n = buddy_take(f, order);
+    /* a long one rather joins smaller pieces with backing than it takes a block without */
+    bool join = (size_t)1 << order >= BEST_FIT_LEAST && f->present[LIST_BACKED] >> order == 0 &&
+                f->present[LIST_BACKED] >> (order - 1) != 0;
+    size_t n = join ? 0 : buddy_take(f, order);
     if (n != 0) {
         bool known = run_claim(f, n, (size_t)1 << order);
         if (zero != NULL)

@@ -8,6 +8,14 @@
  */
 #include "src/frame/bitmaps.h"
 
+/*
+ *  constant       value  why
+ *  BEST_OF           32  blocks and chunks that search_best compares
+ *  BEST_UNBACKED      4  a frame to be backed anew weighs as much as so many left over
+ */
+#define BEST_OF       32
+#define BEST_UNBACKED 4
+
 /* Where in the free range [start, end) the wanted range can begin; 0: nowhere. */
 static size_t fit(const struct weir_frames *f, size_t start, size_t end, const struct want *want)
 {
@@ -21,8 +29,13 @@ static size_t fit(const struct weir_frames *f, size_t start, size_t end, const s
     return start >= f->first && start < end && want->count <= end - start ? start : 0;
 }
 
-/* Looks at the spans that overlap the block or chunk c of a list. */
-static size_t search_at(const struct weir_frames *f, size_t c, const struct want *want)
+/* A maximal range of free frames in which the wanted range fits, from `fit` on; fit = 0: there is none. */
+struct span {
+    size_t fit, end;
+};
+
+/* The first such among those that overlap the block or chunk c of a list. */
+static struct span span_at(const struct weir_frames *f, size_t c, const struct want *want)
 {
     const struct chunk *chunk = &f->chunk[c];
     size_t start = c << CHUNK_ORDER;
@@ -34,10 +47,10 @@ static size_t search_at(const struct weir_frames *f, size_t c, const struct want
         size_t span_end = buddy_free_end(f, n, f->end);
         size_t found = fit(f, span_start, span_end, want);
         if (found != 0)
-            return found;
+            return (struct span){found, span_end};
         n = buddy_next_free(f, span_end, end);
     }
-    return 0;
+    return (struct span){0};
 }
 
 size_t search_space(const struct weir_frames *f, const struct want *want)
@@ -49,13 +62,41 @@ size_t search_space(const struct weir_frames *f, const struct want *want)
         for (unsigned order = least < f->order_max ? least : f->order_max; order <= f->order_max; order++) {
             size_t head = list_head(f, list, order);
             for (size_t c = f->chunk[head].next; c != head; c = f->chunk[c].next) {
-                size_t found = search_at(f, c, want);
-                if (found != 0)
-                    return found;
+                struct span span = span_at(f, c, want);
+                if (span.fit != 0)
+                    return span.fit;
             }
         }
     }
     return 0;
+}
+
+/* What it costs to take a range: frames that the host must back anew, and a span that is left in pieces. */
+static size_t price(const struct weir_frames *f, size_t n, size_t span, const struct want *want)
+{
+    size_t unbacked = want->count - bits_count_backed(f, n, want->count), rest = span - want->count;
+    return unbacked * BEST_UNBACKED + rest;
+}
+
+size_t search_best(const struct weir_frames *f, const struct want *want)
+{
+    size_t best = 0, least = SIZE_MAX;
+    unsigned looked = 0;
+    for (unsigned order = log2_floor(want->count + 1) - 1; order <= f->order_max; order++) {
+        size_t head = list_head(f, LIST_BACKED, order);
+        for (size_t c = f->chunk[head].next; c != head && looked < BEST_OF && least > 0; c = f->chunk[c].next) {
+            struct span span = span_at(f, c, want);
+            looked++;
+            if (span.fit == 0)
+                continue;
+            size_t asked = price(f, span.fit, span.end - span.fit, want);
+            if (asked < least) {
+                least = asked;
+                best = span.fit;
+            }
+        }
+    }
+    return best;
 }
 
 size_t weir_frames_largest_run(struct weir_frames *f)

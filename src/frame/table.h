@@ -236,6 +236,9 @@ struct want {
 /* A free range that serves, or 0. Walks free blocks: for what the lists cannot answer at once. */
 size_t search_space(const struct weir_frames *f, const struct want *want);
 
+/* Of the ranges that the host backs in part at least, the one that fits best, or 0. */
+size_t search_best(const struct weir_frames *f, const struct want *want);
+
 /* --- run.c --- */
 
 /* A block of an allocation; word 0: there is none. */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/frame/fixture.h"
+#include "tests/support/random.h"
 
 static const uintptr_t base = (uintptr_t)1 << 32;
 
@@ -80,6 +81,51 @@ static void test_windows(void **state)
     fixture_close(&fixture);
 }
 
+/* A long run goes where it fits best, though a larger block would do. */
+static void test_best_fit(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct weir_frames *frames = fixture_open(&fixture, base, 16384, 0, 0);
+    weir_frames_add(frames, base, 16384, WEIR_REGION_ZERO);
+    static const size_t counts[] = {3000, 1, 900, 1, 1500, 1};
+    uintptr_t runs[6];
+    for (unsigned i = 0; i < 6; i++)
+        runs[i] = weir_frames_alloc(frames, counts[i], 1, 0, NULL);
+    for (unsigned i = 0; i < 6; i += 2)
+        weir_frames_free(frames, runs[i], counts[i]);
+    assert_int_equal(weir_frames_alloc(frames, 1400, 1, 0, NULL), runs[4]);
+    assert_int_equal(weir_frames_alloc(frames, 890, 1, 0, NULL), runs[2]);
+    assert_sound(frames);
+    fixture_close(&fixture);
+}
+
+/* Long runs that are replaced at random do not touch much more memory than they are. */
+static void test_replacement(void **state)
+{
+    (void)state;
+    enum {
+        LIVE = 20
+    };
+    struct fixture fixture;
+    struct weir_frames *frames = fixture_open(&fixture, base, 1 << 19, 0, 0);
+    weir_frames_add(frames, base, 1 << 19, WEIR_REGION_ZERO);
+    struct random random = random_start("frame/search");
+    struct weir_range runs[LIVE] = {0};
+    for (unsigned i = 0; i < 4000; i++) {
+        struct weir_range *run = &runs[random_below(&random, LIVE)];
+        if (run->frames)
+            weir_frames_free(frames, run->start, run->frames);
+        run->frames = 1280 + random_below(&random, 5120);
+        run->start = weir_frames_alloc(frames, run->frames, 1, 0, NULL);
+        assert_int_not_equal(run->start, 0);
+    }
+    struct weir_frames_stats stats = fixture_stats(frames);
+    assert_in_range(stats.backed, stats.peak_used, stats.peak_used + stats.peak_used * 2 / 3);
+    assert_sound(frames);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +133,8 @@ int main(void)
         cmocka_unit_test(test_alignment_in_a_span),
         cmocka_unit_test(test_alignment_beyond_blocks),
         cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_best_fit),
+        cmocka_unit_test(test_replacement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
