@@ -40,8 +40,12 @@ static void after_fork(void)
     thread_unlock_all();
 }
 
-/* Not when the arena is made: registering may allocate. */
-__attribute__((constructor)) static void register_fork(void)
+/* Not when the arena is made: registering may allocate. Before all other constructors (in the archive by the section's
+ * name, in the library by the linker's -z initfirst): what others register later is called outside of the locks, and
+ * may allocate. */
+static void register_fork(void)
 {
     pthread_atfork(before_fork, after_fork, after_fork);
 }
+
+__attribute__((used, section(".init_array.00000"))) static void (*const at_first)(void) = register_fork;
