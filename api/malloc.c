@@ -30,7 +30,7 @@ void *face_aligned(size_t alignment, size_t size)
 
 void face_free(void *object, const char *operation)
 {
-    if (!object || heap_push_full(thread_heap, object))
+    if (!object)
         return;
     int error = errno;
     struct weir_heap *heap = thread_enter();

@@ -6,7 +6,7 @@
 struct check {
     struct weir_arena *arena;
     const char *what; /* the first broken invariant */
-    size_t slabs, frames, noticed, kept;
+    size_t slabs, frames, kept;
 };
 
 static bool hold(struct check *check, bool holds, const char *what)
@@ -41,29 +41,48 @@ static void check_slab(struct check *check, struct slab *slab)
     hold(check, slab->carved <= slab->capacity, "carved <= capacity");
     hold(check, slab_find_free(slab, &map), "used + |local list| = carved, and no object is in two places");
     uintptr_t marks = slab_marks(slab);
-    hold(check, slab->used < slab->capacity || (marks & SLAB_FULL), "used = capacity => FULL");
-    hold(check, !(marks & SLAB_FULL) || slab->capacity - slab->used < (int)slab_wake(slab->capacity),
-         "FULL => capacity - used < slab_wake");
-    hold(check, (slab->used == 0) == !!(marks & SLAB_EMPTY), "used = 0 <=> EMPTY");
-    hold(check, (slab->used == 0) == (owner->spare[slab->class] == slab), "used = 0 <=> the spare slab of its class");
-    hold(check, !(marks & SLAB_QUIET) || !(marks & (SLAB_FULL | SLAB_EMPTY)), "QUIET marks ordinary slabs only");
+    unsigned used = slab_used(slab), free = slab->capacity - used, enough = slab_wake(slab->capacity);
+    bool current = owner->current[slab->class] == slab;
+    hold(check, used < slab->capacity || slab->away, "used = capacity => away");
+    if (slab->away && !current) {
+        hold(check, free < enough, "away and not current => capacity - used < slab_wake");
+        hold(check, slab->left == enough - free, "away and not current => left = slab_wake - (capacity - used)");
+    } else {
+        hold(check, slab->rest == 0, "partial or current => rest = 0");
+    }
+    hold(check, (used == 0) == !!(marks & SLAB_EMPTY), "used = 0 <=> EMPTY");
+    hold(check, used != 0 || slab->carved == 0 || current, "used = 0 => current, or kept for any class");
+    hold(check, !current || (used == 0) == bit_test(owner->empty, slab->class), "the heap knows its empty slabs");
+    hold(check, !(marks & SLAB_QUIET) || !(marks & SLAB_EMPTY), "QUIET marks ordinary slabs only");
     hold(check, marks || !atomic_load(&owner->quiet) || owner == arena->orphans, "slabs of a quiet heap are marked");
     check->slabs++;
     check->frames += frames;
-    check->noticed += atomic_load(&slab->remote) != 0;
 }
 
-static size_t check_list(struct check *check, struct weir_heap *heap, struct slab *slab, bool full)
+static size_t check_list(struct check *check, struct weir_heap *heap, struct slab *slab, bool away)
 {
     size_t length = 0;
     for (struct slab *previous = NULL; slab; previous = slab, slab = slab->next, length++) {
         hold(check, slab_owner(slab) == heap, "slabs in a heap's lists are its own");
         hold(check, slab->previous == previous, "lists are linked both ways");
-        hold(check, !!(slab_marks(slab) & SLAB_FULL) == full, "full slabs, and only those, are in the full list");
+        hold(check, slab->away == away, "slabs that are away, and only those, are in the full list");
         if (check->what)
             break;
     }
     return length;
+}
+
+static void check_kept_slabs(struct check *check, struct weir_heap *heap)
+{
+    size_t frames = 0;
+    for (unsigned order = 0; order <= SLAB_ORDER_MAX; order++)
+        for (struct slab *slab = heap->kept_slabs[order]; slab && !check->what; slab = slab->next) {
+            hold(check, slab_owner(slab) == heap && slab->order == order, "kept slabs are the heap's own, by order");
+            hold(check, slab_used(slab) == 0 && slab->carved == 0, "kept slabs are as good as new");
+            frames += (size_t)1 << order;
+            check->slabs--;
+        }
+    hold(check, frames == heap->kept_frames && heap->kept_least <= frames, "a heap counts the frames that it keeps");
 }
 
 static void check_heap(struct check *check, struct weir_heap *heap)
@@ -79,11 +98,7 @@ static void check_heap(struct check *check, struct weir_heap *heap)
         }
     }
     hold(check, listed == owned, "a heap's slabs are in its lists");
-    for (struct slab *slab = atomic_load(&heap->notices); slab && !check->what; slab = slab->notice) {
-        hold(check, slab_owner(slab) == heap, "notices are about the heap's own slabs");
-        hold(check, atomic_load(&slab->remote) != 0, "noticed slabs have a remote list");
-        check->noticed--;
-    }
+    check_kept_slabs(check, heap);
     for (unsigned i = 0; i < KEPT_RUNS; i++)
         check->kept += heap->runs[i].frames;
     check->slabs -= owned;
@@ -115,7 +130,6 @@ enum weir_status weir_arena_check(struct weir_arena *arena, const char **what)
         check_heap(&check, arena->orphans);
     run_walk(arena, check_run, &check);
     hold(&check, check.slabs == 0, "every slab is counted by its heap");
-    hold(&check, check.noticed == 0, "remote list not empty <=> on the owner's list of notices");
     hold(&check, check.kept == 0, "kept runs are those that heaps keep");
     hold(&check, check.frames + atomic_load(&arena->metadata) == atomic_load(&arena->held),
          "held = slabs + runs + metadata");

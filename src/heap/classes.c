@@ -10,6 +10,17 @@ const uint8_t class_of_granules[TABLED_SIZE_MAX / GRANULE + 1] = {
     FOUR(24), FOUR(25), FOUR(26), FOUR(27), FOUR(28), FOUR(29), FOUR(30), FOUR(31), /* to 1024, by 64 */
 };
 
+#define INVERSE(size) ((uint32_t)((UINT64_C(1) << 32) / (size)) + 1)
+#define EIGHT(first, step)                                                                                             \
+    INVERSE((first) + (step)), INVERSE((first) + 2 * (step)), INVERSE((first) + 3 * (step)),                           \
+        INVERSE((first) + 4 * (step)), INVERSE((first) + 5 * (step)), INVERSE((first) + 6 * (step)),                   \
+        INVERSE((first) + 7 * (step)), INVERSE((first) + 8 * (step))
+
+const uint32_t class_inverse[CLASSES] = {
+    EIGHT(0, 16),     EIGHT(128, 16),   EIGHT(256, 32),    EIGHT(512, 64),     EIGHT(1024, 128),
+    EIGHT(2048, 256), EIGHT(4096, 512), EIGHT(8192, 1024), EIGHT(16384, 2048),
+};
+
 /* The least order: the first that wastes at most a quarter, else the one that wastes the smallest part. */
 static unsigned least_order(unsigned class)
 {

@@ -27,6 +27,9 @@
 /* The class of each number of granules up to 1 KiB: where nearly all requests lie. One cache line and a byte. */
 extern const uint8_t class_of_granules[TABLED_SIZE_MAX / GRANULE + 1];
 
+/* Of each class 2^32 / size, rounded up: what turns the division by a size into a multiplication. */
+extern const uint32_t class_inverse[CLASSES];
+
 /* size <= SMALL_MAX */
 static inline unsigned class_of(size_t size)
 {

@@ -3,11 +3,11 @@
  *
  * malloc pops from the heap's bin for the class: two loads, two stores (the second clears the link, so that no pointer
  * into the heap leaks to the program). free finds the descriptor with one load from the frame table and pushes onto
- * the slab's list, if one comparison says that the slab is the heap's own and in its ordinary state.
+ * the slab's list, if one comparison says that the slab is the heap's own and in its ordinary state; it counts down to
+ * whatever has to follow.
  *
  * What leaves by the slow path: null, foreign, unaligned and large pointers; slabs of other heaps; slabs that are empty
- * or of a quiet heap (marked in the owner word); an object that heads its slab's list already (a double free). Full
- * slabs, marked too, have a path of their own between the two: heap_push_full.
+ * or of a quiet heap (marked in the owner word); an object that heads its slab's list already (a double free).
  */
 #ifndef WEIR_HEAP_FAST_H
 #define WEIR_HEAP_FAST_H
@@ -67,8 +67,8 @@ static inline bool heap_push_slab(struct weir_heap *heap, struct slab *slab, voi
         return false;
     object->next = head;
     slab->free = object;
-    if (unlikely(--slab->used == 0))
-        heap_slab_emptied(heap, slab);
+    if (unlikely(--slab->left == 0))
+        heap_slab_event(heap, slab);
     return true;
 }
 

@@ -1,15 +1,18 @@
 /*
  * A heap at work: malloc and free beyond their fast paths.
  *
- * When a bin is empty it is filled with one list, detached in one piece from one slab:
+ * When a bin is empty it is filled with one list, detached in one piece from one slab, which is then the class's
+ * current one:
  *
- *     what other heaps sent home → the fullest of the first few slabs with free objects → a slab with an uncarved
- *     part, one frame's worth → a slab of the orphanage → a new slab → the ladder (ladder.c)
+ *     the current slab, if something came home → what other heaps sent home → the fullest of the first few partial
+ *     slabs → a slab with an uncarved part, one frame's worth → a slab of the orphanage → a kept or new slab → the
+ *     ladder (ladder.c)
  *
  * The fullest first, so that the emptier ones get a chance to become empty. A slab from which everything was taken is
- * full and leaves the list of partial slabs; the first object that comes home brings it back, to the head, because it
- * is warm. A slab whose last object comes home goes back to the frame table at once, but for one per class that is
- * kept until it has gone unused for a while: a loop around a slab's edge shall not ask for frames on every round.
+ * away: it comes back, to the head because it is warm, when enough of its objects came home. The current slab is
+ * looked at in any case, so that a program with few live objects never moves slabs between lists. A slab whose last
+ * object comes home is let go, but for the current one: a loop around a slab's edge shall not start anew every round.
+ * Slabs let go stay with the heap, up to a part of what the arena holds, as long as they are asked for (slab_keep).
  */
 #include "src/heap/fast.h"
 
@@ -18,23 +21,23 @@
 
 const struct weir_heap weir_heap_empty;
 
-void heap_link(struct weir_heap *heap, struct slab *slab, uintptr_t marks)
+void heap_link(struct weir_heap *heap, struct slab *slab, bool away)
 {
-    struct slab **list = marks & SLAB_FULL ? &heap->full : &heap->partial[slab->class];
+    struct slab **list = away ? &heap->full : &heap->partial[slab->class];
+    slab->away = away;
     slab->previous = NULL;
     slab->next = *list;
     if (slab->next)
         slab->next->previous = slab;
     *list = slab;
-    slab_set_owner(slab, heap, marks);
-    if (unlikely(heap == heap->arena->orphans) && !(marks & SLAB_FULL))
+    if (unlikely(heap == heap->arena->orphans) && !away)
         atomic_fetch_or_explicit(&heap->arena->orphaned[slab->class / 64], UINT64_C(1) << slab->class % 64,
                                  memory_order_relaxed);
 }
 
 void heap_unlink(struct weir_heap *heap, struct slab *slab)
 {
-    struct slab **list = slab_marks(slab) & SLAB_FULL ? &heap->full : &heap->partial[slab->class];
+    struct slab **list = slab->away ? &heap->full : &heap->partial[slab->class];
     if (slab->previous)
         slab->previous->next = slab->next;
     else
@@ -50,68 +53,103 @@ static bool is_quiet(struct weir_heap *heap)
 
 static void let_go(struct weir_heap *heap, struct slab *slab)
 {
-    heap_unlink(heap, slab);
-    heap->slabs[slab->class]--;
-    slab_release(heap->arena, slab);
-}
-
-void heap_slab_emptied(struct weir_heap *heap, struct slab *slab)
-{
     unsigned class = slab->class;
-    if (heap->arena->config.prompt || heap->spare[class] || is_quiet(heap)) {
-        let_go(heap, slab);
-        return;
+    heap_unlink(heap, slab);
+    heap->slabs[class]--;
+    if (heap->current[class] == slab) {
+        heap->current[class] = NULL;
+        bit_put(heap->empty, class, false);
     }
-    heap->spare[class] = slab;
-    bit_put(heap->stale, class, false);
-    slab_set_owner(slab, heap, SLAB_EMPTY);
+    slab_keep(heap, slab);
 }
 
 static void wake(struct weir_heap *heap, struct slab *slab)
 {
+    slab->left = (uint16_t)slab_used(slab);
+    slab->rest = 0;
     heap_unlink(heap, slab);
-    heap_link(heap, slab, is_quiet(heap) ? SLAB_QUIET : 0);
+    heap_link(heap, slab, false);
 }
 
-void heap_slab_shrunk(struct weir_heap *heap, struct slab *slab)
+/* Sets the countdown of a slab that is away and no longer the current one. */
+static void sleep(struct weir_heap *heap, struct slab *slab)
 {
-    if (slab_marks(slab) & SLAB_FULL) {
-        if (slab->used != 0 && slab->capacity - slab->used < (int)slab_wake(slab->capacity))
-            return;
+    unsigned used = slab_used(slab), free = slab->capacity - used, enough = slab_wake(slab->capacity);
+    if (used == 0) {
+        let_go(heap, slab);
+    } else if (free >= enough) {
         wake(heap, slab);
+    } else {
+        slab->left = (uint16_t)(enough - free);
+        slab->rest = (uint16_t)(used - slab->left);
     }
-    if (slab->used == 0)
-        heap_slab_emptied(heap, slab);
+}
+
+static void make_current(struct weir_heap *heap, struct slab *slab)
+{
+    unsigned class = slab->class;
+    struct slab *before = heap->current[class];
+    if (before == slab)
+        return;
+    heap->current[class] = slab;
+    bit_put(heap->empty, class, false);
+    if (before && before->away)
+        sleep(heap, before);
+}
+
+/* Of the empty slabs of a class one stays as it is, if nothing better is there: the current one. */
+static void emptied(struct weir_heap *heap, struct slab *slab)
+{
+    unsigned class = slab->class;
+    const struct slab *current = heap->current[class];
+    if (heap->arena->config.prompt || is_quiet(heap) || (current && current != slab && current->free)) {
+        let_go(heap, slab);
+        return;
+    }
+    make_current(heap, slab);
+    slab_set_owner(slab, heap, SLAB_EMPTY);
+    bit_put(heap->empty, class, true);
+    bit_put(heap->stale, class, false);
+}
+
+void heap_slab_event(struct weir_heap *heap, struct slab *slab)
+{
+    if (slab->rest)
+        wake(heap, slab);
+    else
+        emptied(heap, slab);
 }
 
 void heap_wake_slabs(struct weir_heap *heap)
 {
     for (struct slab *slab = heap->full, *next; slab; slab = next) {
         next = slab->next;
-        if (slab->used < slab->capacity)
+        if (slab->free)
             wake(heap, slab);
     }
 }
 
-/* Takes all free objects of the slab, which is in partial[class], or carves some. */
+/* Takes all free objects of the slab, or carves some, which must be possible. */
 static struct object *detach(struct weir_heap *heap, struct slab *slab)
 {
-    unsigned class = slab->class, count = slab->carved - slab->used;
+    unsigned class = slab->class, count = slab->carved - slab_used(slab);
     struct object *list = slab->free;
     bit_put(heap->fresh, class, !list && slab->zero);
-    if (list)
+    if (likely(list != NULL))
         slab->free = NULL;
     else
         count = slab_carve(slab, &list);
-    slab->used = slab->carved;
     heap->given += count;
-    if (heap->spare[class] == slab)
-        heap->spare[class] = NULL;
-    if (slab->used == slab->capacity) {
-        heap_unlink(heap, slab);
-        heap_link(heap, slab, SLAB_FULL);
-    } else {
+    make_current(heap, slab);
+    slab->left = slab->carved;
+    slab->rest = 0;
+    if (unlikely(slab_marks(slab))) {
         slab_set_owner(slab, heap, 0);
+        bit_put(heap->empty, class, false);
+    }
+    if (!slab->away && slab->carved == slab->capacity) {
+        heap_unlink(heap, slab);
+        heap_link(heap, slab, true);
     }
     return list;
 }
@@ -119,32 +157,35 @@ static struct object *detach(struct weir_heap *heap, struct slab *slab)
 /* A slab of the heap that has free objects, or room to carve some; null if there is none. */
 static struct slab *choose(struct weir_heap *heap, unsigned class)
 {
+    struct slab *current = heap->current[class];
+    if (current && current->free)
+        return current;
     struct slab *fullest = NULL, *uncarved = NULL;
     unsigned looked = 0;
     for (struct slab *slab = heap->partial[class]; slab && looked < FULLEST_OF; slab = slab->next, looked++) {
         if (!slab->free)
             uncarved = uncarved ? uncarved : slab;
-        else if (!fullest || slab->used > fullest->used)
+        else if (!fullest || slab->left > fullest->left)
             fullest = slab;
     }
     return fullest ? fullest : uncarved;
 }
 
 /* Fills the bin of the class, which is empty. False without memory. */
-static bool refill(struct weir_heap *heap, unsigned class)
+static __attribute__((noinline)) bool refill(struct weir_heap *heap, unsigned class)
 {
     heap_wake(heap);
     heap_event(heap);
     for (unsigned rung = 0;;) {
-        if (atomic_load_explicit(&heap->notices, memory_order_relaxed))
-            heap_take_notices(heap);
+        if (atomic_load_explicit(&heap->inbox, memory_order_relaxed))
+            heap_take_inbox(heap);
         struct slab *slab = choose(heap, class);
         if (!slab) {
             slab = heap_adopt(heap, class);
             if (!slab)
                 slab = slab_create(heap, class);
             if (slab)
-                heap_link(heap, slab, 0);
+                heap_link(heap, slab, false);
         }
         if (slab) {
             heap->bin[class] = detach(heap, slab);
@@ -160,13 +201,24 @@ static bool refill(struct weir_heap *heap, unsigned class)
     }
 }
 
+/* The same when all is as usual and the current slab has something. False: nothing was done. */
+static inline bool refill_from_current(struct weir_heap *heap, unsigned class)
+{
+    struct slab *slab = heap->current[class];
+    if (!slab || !slab->free || atomic_load_explicit(&heap->inbox, memory_order_relaxed) || is_quiet(heap))
+        return false;
+    heap->bin[class] = detach(heap, slab);
+    return true;
+}
+
 void *heap_malloc_slow(struct weir_heap *heap, size_t size)
 {
     if (!heap->arena)
         return NULL;
     if (size > SMALL_MAX)
         return run_malloc(heap, size, 1, false);
-    return refill(heap, class_of(size)) ? heap_pop(heap, size) : NULL;
+    unsigned class = class_of(size);
+    return refill_from_current(heap, class) || refill(heap, class) ? heap_pop_class(heap, class) : NULL;
 }
 
 void *weir_heap_malloc(struct weir_heap *heap, size_t size)
@@ -196,54 +248,16 @@ void *weir_heap_aligned(struct weir_heap *heap, size_t alignment, size_t size, b
     return zero ? weir_heap_zalloc(heap, size) : weir_heap_malloc(heap, size);
 }
 
-/* Frees into a slab of the heap itself that is full, empty or marked, or whose head is the object already. */
+/* Frees into a slab of the heap itself that is marked, or whose head is the object already. */
 static void free_local(struct weir_heap *heap, struct slab *slab, struct object *object, const char *operation)
 {
-    if (slab->used == 0 || slab->free == object || heap->bin[slab->class] == object) {
-        misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, class_size(slab->class), operation);
+    if (slab_used(slab) == 0 || slab->free == object) {
+        misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, operation);
         return;
     }
     if (slab_marks(slab) & SLAB_QUIET)
         slab_set_owner(slab, heap, 0);
-    slab->used--;
-    object->next = slab->free;
-    slab->free = object;
-    heap_slab_shrunk(heap, slab);
-}
-
-/* A slab of one object that is freed while the bin is empty stays full, and its object goes to the bin: a loop over one
- * buffer then never leaves malloc's fast path. heap_step takes back what nobody wanted meanwhile. */
-static bool park(struct weir_heap *heap, struct slab *slab, struct object *object)
-{
-    unsigned class = slab->class;
-    if (slab->capacity != 1 || heap->bin[class] || heap->arena->config.prompt)
-        return false;
-    object->next = NULL;
-    heap->bin[class] = object;
-    heap->given++;
-    bit_put(heap->fresh, class, false);
-    bit_put(heap->parked, class, true);
-    return true;
-}
-
-bool heap_push_full(struct weir_heap *heap, void *pointer)
-{
-    uintptr_t full = (uintptr_t)heap | SLAB_FULL;
-    struct slab *slab;
-    if (!heap_find_slab(heap, pointer, &slab) || is_quiet(heap) ||
-        atomic_load_explicit(&slab->owner, memory_order_relaxed) != full)
-        return false;
-    struct object *object = pointer;
-    heap_event(heap);
-    if (slab->free == object || heap->bin[slab->class] == object)
-        return false;
-    if (park(heap, slab, object))
-        return true;
-    slab->used--;
-    object->next = slab->free;
-    slab->free = object;
-    heap_slab_shrunk(heap, slab);
-    return true;
+    heap_push_slab(heap, slab, object);
 }
 
 void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
@@ -252,21 +266,22 @@ void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
     if (!object || !arena)
         return;
     heap_wake(heap);
-    heap_event(heap);
     struct slab *slab = arena_slab(arena, (uintptr_t)object);
     if (slab && slab_object_starts(slab, (uintptr_t)object)) {
         if (slab_owner(slab) == heap)
             free_local(heap, slab, object, operation);
         else
             heap_free_remote(heap, slab, object, operation);
-    } else if (slab || !run_free(heap, (uintptr_t)object)) {
-        misuse_report(arena, (uintptr_t)object, operation);
+        return;
     }
+    heap_event(heap);
+    if (slab || !run_free(heap, (uintptr_t)object))
+        misuse_report(arena, (uintptr_t)object, operation);
 }
 
 void weir_heap_free(struct weir_heap *heap, void *object)
 {
-    if (unlikely(!heap_push(heap, object)) && !heap_push_full(heap, object))
+    if (unlikely(!heap_push(heap, object)))
         heap_free_slow(heap, object, "weir_heap_free");
 }
 
@@ -276,12 +291,8 @@ static void flush_bin(struct weir_heap *heap, unsigned class)
     heap->bin[class] = NULL;
     for (struct object *next; object; object = next) {
         next = object->next;
-        struct slab *slab = frame_word_slab(heap->arena->map, (uintptr_t)object);
-        slab->used--;
-        object->next = slab->free;
-        slab->free = object;
         heap->given--;
-        heap_slab_shrunk(heap, slab);
+        heap_push_slab(heap, frame_word_slab(heap->arena->map, (uintptr_t)object), object);
     }
 }
 
@@ -291,20 +302,19 @@ void heap_flush_bins(struct weir_heap *heap)
         flush_bin(heap, class);
 }
 
+/* Calls let_go for the empty current slabs of the classes in `bits` of word n. */
+static void let_go_empty(struct weir_heap *heap, unsigned n, uint64_t bits)
+{
+    for (; bits; bits &= bits - 1)
+        let_go(heap, heap->current[n * 64 + log2_floor(bits & -bits)]);
+}
+
 void heap_drop_spares(struct weir_heap *heap, size_t *keep)
 {
-    for (unsigned class = 0; class < CLASSES; class += 1) {
-        struct slab *slab = heap->spare[class];
-        if (!slab)
-            continue;
-        size_t bytes = WEIR_FRAME_SIZE << slab->order;
-        if (bytes <= *keep) {
-            *keep -= bytes;
-            continue;
-        }
-        heap->spare[class] = NULL;
-        let_go(heap, slab);
-    }
+    for (unsigned n = 0; n < sizeof heap->empty / sizeof *heap->empty; n++)
+        let_go_empty(heap, n, heap->empty[n]);
+    slab_drop_kept(heap, *keep >> WEIR_FRAME_SHIFT);
+    *keep -= (size_t)heap->kept_frames << WEIR_FRAME_SHIFT;
     for (unsigned i = 0; i < KEPT_RUNS; i++) {
         size_t bytes = heap->runs[i].frames << WEIR_FRAME_SHIFT;
         if (bytes <= *keep)
@@ -314,35 +324,15 @@ void heap_drop_spares(struct weir_heap *heap, size_t *keep)
     }
 }
 
-/* Whether an object is parked in the bin. */
-static bool is_parked(struct weir_heap *heap, unsigned class)
-{
-    const struct object *object = heap->bin[class];
-    const struct slab *slab = object ? frame_word_slab(heap->arena->map, (uintptr_t)object) : NULL;
-    return slab && slab->capacity == 1;
-}
-
-/* Gives back what a class keeps because it bounces, if it did not since the last step. */
-static void age(struct weir_heap *heap, unsigned class)
-{
-    if (bit_test(heap->parked, class))
-        bit_put(heap->parked, class, false);
-    else if (is_parked(heap, class))
-        flush_bin(heap, class);
-    struct slab *spare = heap->spare[class];
-    if (spare && bit_test(heap->stale, class)) {
-        heap->spare[class] = NULL;
-        let_go(heap, spare);
-    } else if (spare) {
-        bit_put(heap->stale, class, true);
-    }
-}
-
 void heap_step(struct weir_heap *heap)
 {
     heap_send_batches(heap);
-    for (unsigned class = 0; class < CLASSES; class += 1)
-        age(heap, class);
+    for (unsigned n = 0; n < sizeof heap->empty / sizeof *heap->empty; n++) {
+        let_go_empty(heap, n, heap->empty[n] & heap->stale[n]);
+        heap->stale[n] = heap->empty[n];
+    }
+    slab_drop_kept(heap, heap->kept_frames - (heap->kept_least + 1) / 2);
+    heap->kept_least = heap->kept_frames;
     run_drop_oldest(heap);
     arena_sample(heap->arena);
     const struct weir_platform *platform = heap->arena->config.platform;

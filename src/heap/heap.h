@@ -12,25 +12,32 @@
  *     bin         in its heap's list for the class, ready for the next malloc; detached from the slab in one piece
  *     local list  freed by the owner, linked from the descriptor
  *     batch       freed by another heap, which has not told the owner yet
- *     remote list freed by another heap and sent home, linked from the descriptor's atomic word
+ *     inbox       freed by another heap and sent home: in a list that waits at the owner's heap
  *     uncarved    behind the part of the slab that has been cut into objects; that memory was not touched yet
  *
- * The first, second, fourth and fifth count as used:
+ * The first, second, fourth and fifth count as used. A slab is in its heap's list partial[class], where malloc looks
+ * for free objects, or away from it, in the list of full ones. It carries a countdown of the frees after which it must
+ * be looked at, so that a free needs one test for all that can follow from it:
+ *
+ *     used = left + rest           left: the countdown, which every free lowers
+ *
+ *     partial, or the current slab of its class (the one that last filled the bin, looked at first):
+ *                     rest = 0     it is looked at when it is empty
+ *     any other:      rest > 0     it sleeps, and is looked at when it has slab_wake(capacity) free objects
  *
  *     (1)  used + |local list| = carved <= capacity
- *     (2)  |remote list| = the count in the remote word <= used
- *     (3)  the slab is marked FULL  <=>  it is in its heap's list of full slabs, not in partial[class]
- *          used = capacity  =>  FULL  =>  capacity - used < slab_wake(capacity)
- *     (4)  used = 0  <=>  the slab is marked EMPTY and its heap's spare[class]
- *     (5)  remote list not empty  <=>  the slab is on its owner's list of notices (but while that owner takes it in)
+ *     (2)  used = capacity  =>  away
+ *     (3)  away and not current  =>  capacity - used < slab_wake(capacity), and left = slab_wake - (capacity - used)
+ *     (4)  used = 0  <=>  the slab is marked EMPTY  <=>  it is kept: current[class], or in kept_slabs (then in no list)
+ *     (5)  in an inbox are objects of this heap's slabs, or of slabs that changed owners since: these are sent on
  *     (6)  a bin's objects belong to slabs of the bin's heap and class
- *     (7)  held = frames of slabs + frames of runs, cached ones included + metadata
+ *     (7)  held = frames of slabs + frames of runs, kept ones included + metadata
  *
- * Who may touch what. A heap belongs to its owner, who needs no lock for anything in it or in its slabs but the
- * notices. A quiet heap belongs to whoever holds its lock; released heaps are quiet, and so is the arena's orphanage,
- * the heap that keeps the slabs of released heaps until somebody adopts them. While a heap is quiet its slabs are
- * marked (or their owner is not anybody's heap), so that its owner's fast paths miss: every way back leads through
- * heap_wake. A slab's remote word may be changed by anybody; it leaves zero only under the owner's lock.
+ * Who may touch what. A heap belongs to its owner, who needs no lock for anything in it or in its slabs. A quiet heap
+ * belongs to whoever holds its lock; released heaps are quiet, and so is the arena's orphanage, the heap that keeps
+ * the slabs of released heaps until somebody adopts them. While a heap is quiet its slabs are marked (or their owner is
+ * not anybody's heap), so that its owner's fast paths miss: every way back leads through heap_wake. Anybody may push
+ * onto an inbox; the heap's owner, or holder, takes all of it at once.
  *
  * Locks, in the order in which they are taken: a heap's · the orphanage's · the arena's · the frame table's own.
  */
@@ -52,36 +59,35 @@ struct object {
 
 /* Marks in the low bits of a slab's owner word. Each makes the owner's fast free miss its one comparison. */
 enum slab_marks {
-    SLAB_FULL = 1,  /* nothing, or too little to be worth it, is free in it */
-    SLAB_EMPTY = 2, /* kept though empty: the next free into it is a double free */
-    SLAB_QUIET = 4, /* its heap went quiet since */
+    SLAB_EMPTY = 1, /* kept though empty: the next free into it is a double free */
+    SLAB_QUIET = 2, /* its heap went quiet since */
     SLAB_MARKS = 63,
 };
 
 struct slab {
-    _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
+    _Alignas(64) _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
     /* owner only */
-    struct object *free; /* local list, LIFO */
-    uint16_t used, capacity;
-    uint16_t carved; /* read by anybody who frees */
-    uint8_t class, order;
-    /* anybody */
-    _Atomic(uint32_t) remote; /* count << 16 | (offset of the first object / 16 + 1); 0: empty */
-    _Atomic(bool) resized;    /* some object was shrunk in place: free_sized can no longer be exact */
-    bool zero;                /* the uncarved part is known to be zero */
-    uintptr_t start;
-    struct slab *next, *previous; /* in partial[class] or full; next: in the arena's list of unused descriptors */
-    struct slab *notice;          /* in the owner's list of notices, under its lock */
+    struct object *free;          /* local list, LIFO */
+    uint16_t left, rest;          /* see above */
+    uint16_t capacity;            /* objects */
+    uint16_t carved;              /* read by anybody who frees */
+    uint8_t class, order;         /* order: of its frames */
+    bool away;                    /* in the list of full slabs */
+    bool zero;                    /* the uncarved part is known to be zero */
+    _Atomic(bool) resized;        /* some object was shrunk in place: free_sized can no longer be exact */
+    uint32_t size;                /* of an object */
+    uint32_t inverse;             /* of that, see slab_object_starts */
+    uintptr_t start;              /* of its memory */
+    struct slab *next, *previous; /* in partial[class] or full; next: among kept slabs, or unused descriptors */
 };
 
 static_assert(sizeof(struct slab) == 64, "one cache line");
-static_assert(offsetof(struct slab, remote) < 32, "what malloc and free touch lies together");
 
-/* Objects freed for another heap's slab, on their way home together. */
+/* Objects freed for another heap's slabs, on their way home together. */
 struct batch {
-    struct slab *slab;
-    struct object *head, *tail;
-    uint32_t count;
+    struct weir_heap *owner; /* null: the batch is empty */
+    struct object *head;
+    uint32_t count, bytes;
 };
 
 #define BATCHES 8u
@@ -106,14 +112,17 @@ struct weir_heap {
     uint8_t class_of_granules[TABLED_SIZE_MAX / GRANULE + 1]; /* the table of classes.c, where malloc reaches it best */
 
     /* owner only */
-    struct slab *partial[CLASSES];        /* LIFO */
-    struct slab *spare[CLASSES];          /* the empty slab kept while the class bounces, also in partial[class] */
-    uint32_t slabs[CLASSES];              /* full ones included */
-    uint64_t fresh[(CLASSES + 63) / 64];  /* whether all of the bin is zero but for the links */
-    uint64_t stale[(CLASSES + 63) / 64];  /* whether the spare slab has been kept for a whole step */
-    uint64_t parked[(CLASSES + 63) / 64]; /* whether the bin was empty and got one freed object since the last step */
+    struct slab *partial[CLASSES];       /* LIFO */
+    struct slab *current[CLASSES];       /* the slab that last filled the bin */
+    uint32_t slabs[CLASSES];             /* full ones included, kept ones not */
+    uint64_t fresh[(CLASSES + 63) / 64]; /* whether all of the bin is zero but for the links */
+    uint64_t empty[(CLASSES + 63) / 64]; /* whether the current slab is empty */
+    uint64_t stale[(CLASSES + 63) / 64]; /* whether it has been so for a whole step */
     struct slab *full;
-    struct batch batches[BATCHES]; /* direct-mapped by slab */
+    struct slab *kept_slabs[SLAB_ORDER_MAX + 1]; /* empty ones for any class, LIFO */
+    unsigned kept_frames;                        /* in them */
+    unsigned kept_least;                         /* the fewest there were since the last step */
+    struct batch batches[BATCHES];               /* direct-mapped by owner */
     struct kept_run runs[KEPT_RUNS];
     unsigned next_run; /* FIFO: the oldest */
     unsigned events;   /* slow paths taken, see heap_step */
@@ -121,10 +130,10 @@ struct weir_heap {
     uint64_t given;    /* objects put into bins less those taken back from them */
     uint64_t run_mallocs, run_frees, remote_frees, failed;
 
-    /* under the lock */
+    /* anybody */
+    _Alignas(64) _Atomic(struct object *) inbox; /* what others freed */
+    _Atomic(bool) quiet;                         /* written under the lock */
     struct lock lock;
-    _Atomic(bool) quiet;
-    _Atomic(struct slab *) notices; /* written under the lock; the owner looks without */
 
     /* under the arena's lock */
     struct weir_heap *next_heap; /* all heaps, append only */
@@ -186,7 +195,7 @@ struct weir_arena {
 
 static_assert(sizeof(struct weir_arena) <= WEIR_FRAME_SIZE, "an arena takes one frame");
 
-/* How many objects of a full slab must be free before malloc looks at it again: else a program that frees here and
+/* How many objects of a slab away must be free before malloc looks at it again: else a program that frees here and
  * there and allocates as much would fetch every single object from another slab. (100,000 objects replaced at random:
  * 386 instructions a pair when every object woke its slab, 252 with this.) What sleeps is at most an eighth of a slab.
  */
@@ -195,19 +204,10 @@ static inline unsigned slab_wake(unsigned capacity)
     return capacity < 16 ? 1 : capacity < 128 ? capacity / 8 : 16;
 }
 
-static inline unsigned remote_count(uint32_t word)
+/* Objects that are in use, or on their way from use to a list of the slab's. */
+static inline unsigned slab_used(const struct slab *slab)
 {
-    return word >> 16;
-}
-
-static inline struct object *remote_head(const struct slab *slab, uint32_t word)
-{
-    return (struct object *)(slab->start + ((word & 0xffff) - 1) * GRANULE);
-}
-
-static inline uint32_t remote_word(const struct slab *slab, const struct object *head, unsigned count)
-{
-    return (uint32_t)(((uintptr_t)head - slab->start) / GRANULE + 1) | (uint32_t)count << 16;
+    return (unsigned)slab->left + slab->rest;
 }
 
 static inline struct weir_heap *owner_heap(uintptr_t owner)
@@ -258,37 +258,42 @@ struct slab *slab_create(struct weir_heap *heap, unsigned class);
 /* Gives an empty slab, in no list, back to the frame table. */
 void slab_release(struct weir_arena *arena, struct slab *slab);
 
+/* The same, or keeps it for the heap's next one. */
+void slab_keep(struct weir_heap *heap, struct slab *slab);
+
+/* Gives kept slabs back until at most `frames` frames are left in them. */
+void slab_drop_kept(struct weir_heap *heap, size_t frames);
+
 /* Cuts the next frame's worth of objects from the uncarved part, at least one. Returns how many, linked from *list. */
 unsigned slab_carve(struct slab *slab, struct object **list);
-
-/* Moves the remote list into the local one. Owner only. False if there was nothing. */
-bool slab_take_remote(struct weir_arena *arena, struct slab *slab);
 
 /* The slab of this arena that holds `address`, null if none does. */
 struct slab *arena_slab(const struct weir_arena *arena, uintptr_t address);
 
 /* Whether an object of the slab starts at `address`, which lies in the slab. */
-bool slab_object_starts(const struct slab *slab, uintptr_t address);
+static inline bool slab_object_starts(const struct slab *slab, uintptr_t address)
+{
+    uint32_t offset = (uint32_t)(address - slab->start);
+    uint32_t number = (uint32_t)((uint64_t)offset * slab->inverse >> 32);
+    return number * slab->size == offset && number < __atomic_load_n(&slab->carved, __ATOMIC_RELAXED);
+}
 
 /* --- heap.c --- */
 
-/* Puts a slab at the head of the list where it belongs by its count, and marks it. */
-void heap_link(struct weir_heap *heap, struct slab *slab, uintptr_t marks);
+/* Puts a slab, in no list, into the heap's list of partial or of full slabs. The heap is then its owner. */
+void heap_link(struct weir_heap *heap, struct slab *slab, bool away);
 void heap_unlink(struct weir_heap *heap, struct slab *slab);
 
-/* What follows when a slab's used count fell: full → partial, empty → spare or gone. */
-void heap_slab_shrunk(struct weir_heap *heap, struct slab *slab);
+/* What follows when a slab's countdown ended: it wakes up, or is empty. The heap is the caller's. */
+__attribute__((noinline)) void heap_slab_event(struct weir_heap *heap, struct slab *slab);
 
 /* Makes every free object reachable, those in full slabs that sleep included. */
 void heap_wake_slabs(struct weir_heap *heap);
 
-/* Takes in what other heaps sent home. The caller owns the heap. */
-void heap_take_notices(struct weir_heap *heap);
-
 /* Puts the objects in bins back into their slabs. */
 void heap_flush_bins(struct weir_heap *heap);
 
-/* Gives back spare slabs and kept runs but for *keep bytes, which it counts down. */
+/* Gives back empty slabs and kept runs but for *keep bytes, which it counts down. */
 void heap_drop_spares(struct weir_heap *heap, size_t *keep);
 
 /* The slow path's every-so-often: see HEAP_STEP. */
@@ -300,12 +305,6 @@ static inline void heap_event(struct weir_heap *heap)
         heap_step(heap);
 }
 
-/* The first thing to try when the fast path missed: frees into the heap's own full slabs. False if this needs the slow
- * path; nothing was changed then. */
-bool heap_push_full(struct weir_heap *heap, void *pointer);
-
-/* The fast path's way out when a slab's last object came home. */
-__attribute__((noinline)) void heap_slab_emptied(struct weir_heap *heap, struct slab *slab);
 void heap_free_slow(struct weir_heap *heap, void *object, const char *operation);
 void *heap_malloc_slow(struct weir_heap *heap, size_t size);
 
@@ -331,8 +330,18 @@ bool heap_climb(struct weir_heap *heap, unsigned *rung, size_t bytes);
 
 /* --- remote.c --- */
 
+/* Frees an object of another heap's slab. */
 void heap_free_remote(struct weir_heap *heap, struct slab *slab, struct object *object, const char *operation);
 void heap_send_batches(struct weir_heap *heap);
+
+/* Takes in what others sent home. The caller owns the heap, and holds no lock. */
+void heap_take_inbox(struct weir_heap *heap);
+
+/* The same for a quiet heap whose lock the caller holds. What turns out to be another heap's is returned, to be sent
+ * on with heap_deliver when the lock is dropped. */
+struct object *heap_take_inbox_locked(struct weir_heap *heap);
+struct object *inbox_next(const struct object *message);
+void heap_deliver(const struct weir_arena *arena, struct object *list);
 
 /* --- runs.c --- */
 

@@ -2,7 +2,7 @@
  * What is done when memory is refused, rung by rung, cheapest first; after each rung the allocation is tried again.
  *
  *     grow      the platform adds frames to the table, if the limit is not what refused
- *     own       the heap gives up what it keeps: batches, bins, spare slabs, kept runs; slabs that sleep wake up
+ *     own       the heap gives up what it keeps: batches, bins, empty slabs, kept runs; slabs that sleep wake up
  *     others    the same for quiet and released heaps
  *     reclaim   the user's callback: deflate a balloon, drop a cache; again for as long as it says that it helped
  *
@@ -31,7 +31,7 @@ static void give_up(struct weir_heap *heap, size_t *keep)
 {
     heap_send_batches(heap);
     heap_flush_bins(heap);
-    heap_take_notices(heap);
+    heap_take_inbox(heap);
     heap_drop_spares(heap, keep);
 }
 

@@ -22,12 +22,14 @@ static bool is_free_frame(const struct weir_arena *arena, uintptr_t address)
 
 void misuse_report(const struct weir_arena *arena, uintptr_t address, const char *operation)
 {
-    const struct slab *slab = arena_slab(arena, address);
+    struct slab *slab = arena_slab(arena, address);
     enum weir_status status = WEIR_NOT_ALLOCATED;
     size_t size = 0;
     if (slab) {
         size = class_size(slab->class);
-        if ((address - slab->start) % size != 0)
+        if (slab_marks(slab) & SLAB_EMPTY)
+            status = WEIR_DOUBLE_FREE;
+        else if ((address - slab->start) % size != 0)
             status = WEIR_NOT_START;
     } else if (run_holds(arena, address)) {
         uintptr_t start = weir_frames_run_start(arena->config.frames, address);

@@ -12,31 +12,18 @@
  */
 #include "src/heap/heap.h"
 
-/* Takes in all that is noticed. The caller holds the lock. */
-static void take_notices_locked(struct weir_heap *heap)
-{
-    struct slab *slab = atomic_load_explicit(&heap->notices, memory_order_relaxed);
-    atomic_store_explicit(&heap->notices, NULL, memory_order_relaxed);
-    for (struct slab *next; slab; slab = next) {
-        next = slab->notice;
-        if (slab_take_remote(heap->arena, slab))
-            heap_slab_shrunk(heap, slab);
-    }
-}
-
-void heap_take_notices(struct weir_heap *heap)
-{
-    const struct weir_platform *platform = heap->arena->config.platform;
-    lock_take(&heap->lock, platform);
-    take_notices_locked(heap);
-    lock_drop(&heap->lock);
-}
-
 void heap_wake_slow(struct weir_heap *heap)
 {
     lock_take(&heap->lock, heap->arena->config.platform);
     atomic_store_explicit(&heap->quiet, false, memory_order_relaxed);
     lock_drop(&heap->lock);
+}
+
+static void mark_quiet(struct weir_heap *heap, struct slab *list)
+{
+    for (struct slab *slab = list; slab; slab = slab->next)
+        if (slab_marks(slab) == 0)
+            slab_set_owner(slab, heap, SLAB_QUIET);
 }
 
 void weir_heap_quiesce(struct weir_heap *heap)
@@ -45,24 +32,33 @@ void weir_heap_quiesce(struct weir_heap *heap)
         return;
     heap_send_batches(heap);
     heap_flush_bins(heap);
+    heap_take_inbox(heap);
     lock_take(&heap->lock, heap->arena->config.platform);
-    take_notices_locked(heap);
+    mark_quiet(heap, heap->full);
     for (unsigned class = 0; class < CLASSES; class += 1)
-        for (struct slab *slab = heap->partial[class]; slab; slab = slab->next)
-            if (slab_marks(slab) == 0)
-                slab_set_owner(slab, heap, SLAB_QUIET);
-    atomic_store_explicit(&heap->quiet, true, memory_order_relaxed);
+        mark_quiet(heap, heap->partial[class]);
+    atomic_store_explicit(&heap->quiet, true, memory_order_seq_cst);
+    struct object *strangers = heap_take_inbox_locked(heap);
     lock_drop(&heap->lock);
+    heap_deliver(heap->arena, strangers);
 }
 
 /* Moves a slab between lists of two heaps, whose locks the caller holds or who are his. */
 static void hand_over(struct weir_heap *from, struct weir_heap *to, struct slab *slab)
 {
-    uintptr_t marks = slab->used == slab->capacity ? SLAB_FULL : 0;
+    unsigned class = slab->class;
     heap_unlink(from, slab);
-    from->slabs[slab->class]--;
-    heap_link(to, slab, marks);
-    to->slabs[slab->class]++;
+    from->slabs[class]--;
+    from->current[class] = NULL;
+    slab->left = (uint16_t)slab_used(slab);
+    slab->rest = 0;
+    heap_link(to, slab, slab->left == slab->capacity);
+    if (slab->away) {
+        slab->rest = (uint16_t)(slab->left - slab_wake(slab->capacity));
+        slab->left = (uint16_t)slab_wake(slab->capacity);
+    }
+    slab_set_owner(slab, to, 0);
+    to->slabs[class]++;
 }
 
 void weir_heap_release(struct weir_heap *heap)
@@ -119,7 +115,7 @@ void weir_heap_collect(struct weir_heap *heap)
     heap_send_batches(heap);
     if (heap->arena->config.prompt)
         heap_flush_bins(heap);
-    if (atomic_load_explicit(&heap->notices, memory_order_relaxed))
-        heap_take_notices(heap);
+    if (atomic_load_explicit(&heap->inbox, memory_order_relaxed))
+        heap_take_inbox(heap);
     heap_step(heap);
 }

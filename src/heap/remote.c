@@ -1,114 +1,166 @@
 /*
  * Objects on their way home: frees by heaps that do not own the slab.
  *
- * The freeing heap collects objects of one slab in a batch (eight batches, direct-mapped by slab) and sends the batch
- * when it holds 32 objects or 4 KiB, when another slab wants its place, or when the heap steps, collects or goes quiet.
- * A batch arrives with one compare-and-swap on the slab's remote word, however many objects it holds.
+ * The freeing heap collects the objects that belong to one other heap in a batch (eight batches, direct-mapped by
+ * owner), whatever their slabs and classes. It sends the batch when it holds 8 KiB, when another owner wants its place,
+ * or when the heap steps, collects or goes quiet. A batch arrives with one compare-and-swap at the owner's inbox:
  *
- * The remote word leaves zero only under the owner's lock: whoever brings the first batch either puts the slab on the
- * owner's list of notices, so that the owner need never search for what came home, or, when the owner is quiet or
- * gone, does the owner's work at once. Every later batch joins the first without a lock. This is also what makes a
- * change of owners safe: it happens with the lock held and all notices taken in, hence with all remote words zero.
+ *     inbox ──► message ──link──► message ──link──► 0       the newest first
+ *                  │                 │
+ *                 next              next                    the first object of a message is its header; link also
+ *                  ▼                 ▼                      holds the number of its objects, in the upper 16 bits
+ *               object            object
+ *
+ * The owner takes the whole inbox when a bin runs empty, and frees the objects into their slabs as if they were its own
+ * frees. A quiet heap has nobody to do that, so whoever sends there does it, under the heap's lock: he sends first and
+ * looks then whether the heap is quiet, and a heap that goes quiet says so first and looks into its inbox then, so that
+ * one of them sees the other. Slabs may have changed owners while their objects were under way: these are sent on.
  */
-#include "src/heap/heap.h"
+#include "src/heap/fast.h"
 
-#define BATCH_OBJECTS 32u
-#define BATCH_BYTES   4096u
+#define BATCH_BYTES 8192u
 
-/* Locks the heap that owns the slab, whichever that is by then; null if the slab is gone. */
-static struct weir_heap *lock_owner(const struct weir_platform *platform, struct slab *slab)
+#define COUNT_SHIFT  48
+#define ADDRESS_MASK (((uintptr_t)1 << COUNT_SHIFT) - 1)
+
+/* Also the memory of a free object: the smallest has 16 bytes. */
+struct message {
+    struct object object;
+    uintptr_t link; /* the next message | objects in this one << 48 */
+};
+
+static_assert(sizeof(struct message) <= GRANULE, "fits the smallest object");
+static_assert(BATCH_BYTES / GRANULE < 1U << (64 - COUNT_SHIFT), "the count fits");
+
+static void push_message(struct weir_heap *owner, struct object *head, uintptr_t count)
 {
-    struct weir_heap *owner;
-    while ((owner = slab_owner(slab)) != NULL) {
-        lock_take(&owner->lock, platform);
-        if (slab_owner(slab) == owner)
+    struct message *message = (struct message *)head;
+    struct object *next = atomic_load_explicit(&owner->inbox, memory_order_relaxed);
+    do
+        message->link = (uintptr_t)next | count << COUNT_SHIFT;
+    while (
+        !atomic_compare_exchange_weak_explicit(&owner->inbox, &next, head, memory_order_seq_cst, memory_order_relaxed));
+}
+
+static bool is_in_slab(const struct weir_arena *arena, const struct object *object)
+{
+    return (uintptr_t)object % GRANULE == 0 && arena_slab(arena, (uintptr_t)object);
+}
+
+/* Whether a message is as many objects as it says, each in a slab, the last one without a link. */
+static bool is_sound(const struct weir_arena *arena, const struct object *object)
+{
+    if (!is_in_slab(arena, object))
+        return false;
+    uintptr_t count = ((const struct message *)object)->link >> COUNT_SHIFT;
+    for (; count > 0 && object && is_in_slab(arena, object); count--)
+        object = object->next;
+    return count == 0 && !object;
+}
+
+/* The message behind one in an inbox. */
+struct object *inbox_next(const struct object *message)
+{
+    return (struct object *)(((const struct message *)message)->link & ADDRESS_MASK);
+}
+
+/* Frees the objects of a message into the heap's slabs; others are put before `strangers`, which is returned. */
+static struct object *unpack(struct weir_heap *heap, struct object *object, struct object *strangers)
+{
+    for (struct object *next; object; object = next) {
+        next = object->next;
+        struct slab *slab = frame_word_slab(heap->arena->map, (uintptr_t)object);
+        if (unlikely(slab_owner(slab) != heap)) {
+            object->next = strangers;
+            strangers = object;
+        } else if (unlikely(slab_used(slab) == 0 || !heap_push_slab(heap, slab, object))) {
+            misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, "weir_heap_free");
+        }
+    }
+    return strangers;
+}
+
+struct object *heap_take_inbox_locked(struct weir_heap *heap)
+{
+    struct object *head = atomic_exchange_explicit(&heap->inbox, NULL, memory_order_seq_cst), *strangers = NULL;
+    while (head) {
+        if (!is_sound(heap->arena, head)) {
+            /* What cannot be trusted stays counted as used: lost, but never handed out twice. */
+            misuse(heap->arena, WEIR_CORRUPTED, (uintptr_t)head, 0, "weir_heap_free");
             break;
-        lock_drop(&owner->lock);
+        }
+        struct object *next = inbox_next(head);
+        strangers = unpack(heap, head, strangers);
+        head = next;
     }
-    return owner;
+    return strangers;
 }
 
-/* Brings a batch to a slab whose remote word is zero. False if it no longer is. */
-static bool deliver(struct weir_arena *arena, const struct batch *batch)
+/* Sends a message, and does the owner's part if nobody else will. */
+static void deliver(const struct weir_arena *arena, struct weir_heap *owner, struct object *head, uintptr_t count)
 {
-    struct slab *slab = batch->slab;
-    struct weir_heap *owner = lock_owner(arena->config.platform, slab);
-    if (!owner) {
-        misuse(arena, WEIR_DOUBLE_FREE, (uintptr_t)batch->head, 0, "weir_heap_free");
-        return true;
-    }
-    bool delivered = true;
-    if (!atomic_load_explicit(&owner->quiet, memory_order_relaxed)) {
-        uint32_t empty = 0;
-        batch->tail->next = NULL;
-        delivered =
-            atomic_compare_exchange_strong_explicit(&slab->remote, &empty, remote_word(slab, batch->head, batch->count),
-                                                    memory_order_release, memory_order_relaxed);
-        if (delivered) {
-            slab->notice = atomic_load_explicit(&owner->notices, memory_order_relaxed);
-            atomic_store_explicit(&owner->notices, slab, memory_order_relaxed);
-        }
-    } else if (batch->count <= slab->used) {
-        batch->tail->next = slab->free;
-        slab->free = batch->head;
-        slab->used = (uint16_t)(slab->used - batch->count);
-        heap_slab_shrunk(owner, slab);
-    } else {
-        misuse(arena, WEIR_DOUBLE_FREE, (uintptr_t)batch->head, class_size(slab->class), "weir_heap_free");
-    }
+    push_message(owner, head, count);
+    if (likely(!atomic_load_explicit(&owner->quiet, memory_order_seq_cst)))
+        return;
+    struct object *strangers = NULL;
+    lock_take(&owner->lock, arena->config.platform);
+    if (atomic_load_explicit(&owner->quiet, memory_order_relaxed))
+        strangers = heap_take_inbox_locked(owner);
     lock_drop(&owner->lock);
-    return delivered;
+    heap_deliver(arena, strangers);
 }
 
-static void send(struct weir_arena *arena, const struct batch *batch)
+void heap_deliver(const struct weir_arena *arena, struct object *list)
 {
-    struct slab *slab = batch->slab;
-    uint32_t old = atomic_load_explicit(&slab->remote, memory_order_relaxed);
-    for (;;) {
-        if (old == 0) {
-            if (deliver(arena, batch))
-                return;
-            old = atomic_load_explicit(&slab->remote, memory_order_relaxed);
-            continue;
-        }
-        unsigned count = remote_count(old) + batch->count;
-        if (count > slab->capacity) {
-            misuse(arena, WEIR_DOUBLE_FREE, (uintptr_t)batch->head, class_size(slab->class), "weir_heap_free");
-            return;
-        }
-        batch->tail->next = remote_head(slab, old);
-        if (atomic_compare_exchange_weak_explicit(&slab->remote, &old, remote_word(slab, batch->head, count),
-                                                  memory_order_release, memory_order_relaxed))
-            return;
+    for (struct object *next; list; list = next) {
+        next = list->next;
+        list->next = NULL;
+        struct weir_heap *owner = slab_owner(frame_word_slab(arena->map, (uintptr_t)list));
+        if (owner)
+            deliver(arena, owner, list, 1);
+        else
+            misuse(arena, WEIR_DOUBLE_FREE, (uintptr_t)list, 0, "weir_heap_free");
     }
+}
+
+void heap_take_inbox(struct weir_heap *heap)
+{
+    heap_deliver(heap->arena, heap_take_inbox_locked(heap));
+}
+
+static void send(struct weir_heap *heap, struct batch *batch)
+{
+    deliver(heap->arena, batch->owner, batch->head, batch->count);
+    batch->owner = NULL;
 }
 
 void heap_free_remote(struct weir_heap *heap, struct slab *slab, struct object *object, const char *operation)
 {
-    struct batch *batch = &heap->batches[(uintptr_t)slab / sizeof *slab % BATCHES];
-    if (batch->slab != slab) {
-        if (batch->slab)
-            send(heap->arena, batch);
-        *batch = (struct batch){.slab = slab, .tail = object};
-    } else if (batch->head == object) {
-        misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, class_size(slab->class), operation);
+    struct weir_heap *owner = slab_owner(slab);
+    struct batch *batch = &heap->batches[(uintptr_t)owner / WEIR_FRAME_SIZE % BATCHES];
+    if (unlikely(batch->owner != owner)) {
+        if (batch->owner)
+            send(heap, batch);
+        *batch = (struct batch){.owner = owner};
+    }
+    if (unlikely(!owner || batch->head == object)) {
+        misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, operation);
         return;
     }
     object->next = batch->head;
     batch->head = object;
     batch->count++;
+    batch->bytes += slab->size;
     heap->remote_frees++;
-    if (batch->count >= BATCH_OBJECTS || batch->count * class_size(slab->class) >= BATCH_BYTES) {
-        send(heap->arena, batch);
-        batch->slab = NULL;
+    if (unlikely(batch->bytes >= BATCH_BYTES)) {
+        send(heap, batch);
+        heap_event(heap);
     }
 }
 
 void heap_send_batches(struct weir_heap *heap)
 {
     for (unsigned i = 0; i < BATCHES; i++)
-        if (heap->batches[i].slab) {
-            send(heap->arena, &heap->batches[i]);
-            heap->batches[i].slab = NULL;
-        }
+        if (heap->batches[i].owner)
+            send(heap, &heap->batches[i]);
 }

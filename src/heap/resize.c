@@ -35,7 +35,7 @@ void weir_heap_free_sized(struct weir_heap *heap, void *object, size_t size)
     size_t frames = slab ? 0 : run_length(arena, (uintptr_t)object);
     if ((slab && !fits(slab, size)) || (frames && frames != run_frames_for(size)))
         misuse(arena, WEIR_WRONG_SIZE, (uintptr_t)object, size, operation);
-    else if (!heap_push(heap, object) && !heap_push_full(heap, object))
+    else if (!heap_push(heap, object))
         heap_free_slow(heap, object, operation);
 }
 
@@ -63,7 +63,7 @@ void *weir_heap_realloc(struct weir_heap *heap, void *object, size_t size)
     if (!moved)
         return size <= room && resize_in_place(heap, object, slab, size) ? object : NULL;
     __builtin_memcpy(moved, object, size < room ? size : room);
-    if (!heap_push(heap, object) && !heap_push_full(heap, object))
+    if (!heap_push(heap, object))
         heap_free_slow(heap, object, operation);
     return moved;
 }

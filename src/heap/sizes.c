@@ -15,7 +15,8 @@
 
 static_assert(WEIR_SIZES == CLASSES + 24, "doublings up to the whole span: 2^27 frames");
 
-#define FIRST_DOUBLING 4u /* frames of the first row behind the classes: 2^4 */
+#define LIST_MAX       ((size_t)1 << 16) /* a list that is read while it changes might lead in a circle */
+#define FIRST_DOUBLING 4u                /* frames of the first row behind the classes: 2^4 */
 
 static unsigned row_of(size_t bytes)
 {
@@ -29,8 +30,7 @@ static size_t row_size(unsigned row)
 
 RACY static void add_slab(const struct slab *slab, struct weir_size_stats *row)
 {
-    size_t used = slab->used, away = remote_count(atomic_load_explicit(&slab->remote, memory_order_relaxed));
-    row->live += used > away ? used - away : 0;
+    row->live += slab_used(slab);
     row->slabs++;
     row->room += slab->capacity;
     row->held += WEIR_FRAME_SIZE << slab->order;
@@ -51,16 +51,38 @@ static void take_away(struct weir_size_stats *row, size_t objects)
     row->live -= objects < row->live ? objects : row->live;
 }
 
-/* What waits in bins and batches counts as used in its slab, but is nobody's. */
-RACY static void take_waiting_away(const struct weir_heap *heap, struct weir_size_stats *rows)
+/* Objects of all sizes, in a list that is followed only as far as its links make sense. */
+RACY static void take_list_away(const struct weir_arena *arena, const struct object *object,
+                                struct weir_size_stats *rows)
 {
+    for (size_t n = 0; object && n < LIST_MAX; n++) {
+        const struct slab *slab = arena_slab(arena, (uintptr_t)object);
+        if (!slab || slab->class >= CLASSES || (uintptr_t)object % GRANULE != 0)
+            break;
+        take_away(&rows[slab->class], 1);
+        object = *(struct object *const volatile *)&object->next;
+    }
+}
+
+RACY static void take_inbox_away(const struct weir_arena *arena, struct weir_heap *heap, struct weir_size_stats *rows)
+{
+    const struct object *message = atomic_load_explicit(&heap->inbox, memory_order_acquire);
+    for (size_t n = 0; n < LIST_MAX && message && arena_slab(arena, (uintptr_t)message); n++) {
+        take_list_away(arena, message, rows);
+        message = inbox_next(message);
+    }
+}
+
+/* What waits in bins, batches and inboxes counts as used in its slab, but is nobody's. */
+RACY static void take_waiting_away(struct weir_heap *heap, struct weir_size_stats *rows)
+{
+    const struct weir_arena *arena = heap->arena;
     for (unsigned class = 0; class < CLASSES; class += 1)
         take_away(&rows[class], bin_length(heap, class));
-    for (unsigned i = 0; i < BATCHES; i++) {
-        const struct slab *slab = heap->batches[i].slab;
-        if (slab && slab->class < CLASSES)
-            take_away(&rows[slab->class], heap->batches[i].count);
-    }
+    for (unsigned i = 0; i < BATCHES; i++)
+        if (heap->batches[i].owner)
+            take_list_away(arena, heap->batches[i].head, rows);
+    take_inbox_away(arena, heap, rows);
 }
 
 static bool add_run(void *context, uintptr_t start, size_t frames, bool kept)
@@ -80,7 +102,8 @@ void weir_arena_sizes(struct weir_arena *arena, struct weir_size_stats sizes[WEI
     for (unsigned row = 0; row < WEIR_SIZES; row++)
         sizes[row] = (struct weir_size_stats){.size = row_size(row)};
     add_slabs(arena, sizes);
-    const struct weir_heap *heap = atomic_load_explicit(&arena->heaps, memory_order_acquire);
+    take_inbox_away(arena, arena->orphans, sizes);
+    struct weir_heap *heap = atomic_load_explicit(&arena->heaps, memory_order_acquire);
     for (; heap; heap = heap->next_heap)
         take_waiting_away(heap, sizes);
     for (unsigned class = 0; class < CLASSES; class += 1)

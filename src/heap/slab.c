@@ -1,5 +1,5 @@
 /*
- * Slabs: their descriptors, their carving, and the way home of objects freed elsewhere.
+ * Slabs: their descriptors, their carving, and the empty ones that a heap keeps.
  *
  * Descriptors are cut from metadata frames, 63 to a frame, behind a header that names the arena: that is how a
  * descriptor found through the frame table is known to be one of this arena's.
@@ -10,6 +10,13 @@
  *     (3)  object k lies at start + k * size; objects 0 … carved - 1 exist, the memory behind them is untouched
  */
 #include "src/heap/heap.h"
+
+/* A heap keeps empty slabs of up to 64 KiB and a sixteenth of what the arena holds, at most 1 MiB. */
+enum policy {
+    KEPT_LEAST = 16, /* frames */
+    KEPT_PART = 16,
+    KEPT_MOST = 256,
+};
 
 static struct slab_chunk *chunk_of(const struct slab *slab)
 {
@@ -57,14 +64,31 @@ static uintptr_t take_frames(struct weir_arena *arena, struct slab *slab, unsign
     return start;
 }
 
-struct slab *slab_create(struct weir_heap *heap, unsigned class)
+/* Most frames in empty slabs that a heap keeps for later. */
+static unsigned kept_most(const struct weir_heap *heap)
 {
-    struct weir_arena *arena = heap->arena;
+    size_t part = atomic_load_explicit(&heap->arena->held, memory_order_relaxed) / KEPT_PART;
+    return (unsigned)(part < KEPT_MOST ? part + KEPT_LEAST : KEPT_MOST);
+}
+
+static struct slab *take_kept(struct weir_heap *heap, unsigned order)
+{
+    struct slab *slab = heap->kept_slabs[order];
+    if (!slab)
+        return NULL;
+    heap->kept_slabs[order] = slab->next;
+    heap->kept_frames -= 1U << order;
+    if (heap->kept_frames < heap->kept_least)
+        heap->kept_least = heap->kept_frames;
+    return slab;
+}
+
+/* A new slab of this order, or of a smaller one down to `least`; null without memory. */
+static struct slab *make_slab(struct weir_arena *arena, unsigned order, unsigned least)
+{
     struct slab *slab = take_descriptor(arena);
     if (!slab)
         return NULL;
-    unsigned least = class_order_min(class);
-    unsigned order = class_slab_order(class, heap->slabs[class]);
     bool zero = false;
     uintptr_t start = take_frames(arena, slab, order, &zero);
     while (!start && order > least)
@@ -73,19 +97,33 @@ struct slab *slab_create(struct weir_heap *heap, unsigned class)
         give_descriptor(arena, slab);
         return NULL;
     }
-    slab->free = NULL;
-    slab->used = slab->carved = 0;
-    slab->capacity = (uint16_t)((WEIR_FRAME_SIZE << order) / class_size(class));
-    slab->class = (uint8_t) class;
-    slab->order = (uint8_t)order;
-    atomic_store_explicit(&slab->remote, 0, memory_order_relaxed);
-    atomic_store_explicit(&slab->resized, false, memory_order_relaxed);
-    slab->zero = zero;
     slab->start = start;
-    slab->next = slab->previous = slab->notice = NULL;
+    slab->order = (uint8_t)order;
+    slab->zero = zero;
+    atomic_fetch_add_explicit(&arena->slabs, 1, memory_order_relaxed);
+    return slab;
+}
+
+struct slab *slab_create(struct weir_heap *heap, unsigned class)
+{
+    unsigned order = class_slab_order(class, heap->slabs[class]);
+    struct slab *slab = take_kept(heap, order);
+    if (!slab)
+        slab = make_slab(heap->arena, order, class_order_min(class));
+    if (!slab)
+        return NULL;
+    size_t size = class_size(class);
+    slab->free = NULL;
+    slab->left = slab->rest = slab->carved = 0;
+    slab->capacity = (uint16_t)((WEIR_FRAME_SIZE << slab->order) / size);
+    slab->class = (uint8_t) class;
+    slab->away = false;
+    atomic_store_explicit(&slab->resized, false, memory_order_relaxed);
+    slab->size = (uint32_t)size;
+    slab->inverse = class_inverse[class];
+    slab->next = slab->previous = NULL;
     slab_set_owner(slab, heap, 0);
     heap->slabs[class]++;
-    atomic_fetch_add_explicit(&arena->slabs, 1, memory_order_relaxed);
     return slab;
 }
 
@@ -99,9 +137,33 @@ void slab_release(struct weir_arena *arena, struct slab *slab)
     atomic_fetch_sub_explicit(&arena->slabs, 1, memory_order_relaxed);
 }
 
+void slab_keep(struct weir_heap *heap, struct slab *slab)
+{
+    unsigned frames = 1U << slab->order;
+    if (heap->arena->config.prompt || atomic_load_explicit(&heap->quiet, memory_order_relaxed) ||
+        heap->kept_frames + frames > kept_most(heap)) {
+        slab_release(heap->arena, slab);
+        return;
+    }
+    slab->free = NULL;
+    slab->carved = 0;
+    slab->zero = slab->away = false;
+    slab_set_owner(slab, heap, SLAB_EMPTY);
+    slab->next = heap->kept_slabs[slab->order];
+    heap->kept_slabs[slab->order] = slab;
+    heap->kept_frames += frames;
+}
+
+void slab_drop_kept(struct weir_heap *heap, size_t frames)
+{
+    for (unsigned order = SLAB_ORDER_MAX + 1; order-- > 0;)
+        while (heap->kept_frames > frames && heap->kept_slabs[order])
+            slab_release(heap->arena, take_kept(heap, order));
+}
+
 unsigned slab_carve(struct slab *slab, struct object **list)
 {
-    size_t size = class_size(slab->class);
+    size_t size = slab->size;
     uintptr_t first = slab->start + slab->carved * size;
     unsigned count = (unsigned)((round_up(first + size, WEIR_FRAME_SIZE) - first) / size);
     uintptr_t last = first + (count - 1) * size;
@@ -113,44 +175,10 @@ unsigned slab_carve(struct slab *slab, struct object **list)
     return count;
 }
 
-static bool in_slab(const struct slab *slab, const struct object *object)
-{
-    uintptr_t offset = (uintptr_t)object - slab->start;
-    return offset < slab->carved * class_size(slab->class) && offset % GRANULE == 0;
-}
-
-bool slab_take_remote(struct weir_arena *arena, struct slab *slab)
-{
-    uint32_t word = atomic_exchange_explicit(&slab->remote, 0, memory_order_acquire);
-    if (word == 0)
-        return false;
-    unsigned count = remote_count(word);
-    struct object *head = remote_head(slab, word), *tail = head;
-    unsigned seen = 0;
-    if (count <= slab->used && in_slab(slab, head))
-        for (seen = 1; seen < count && in_slab(slab, tail->next); seen++)
-            tail = tail->next;
-    if (seen < count || tail->next != NULL) {
-        /* What cannot be trusted stays counted as used: lost, but never handed out twice. */
-        misuse(arena, WEIR_CORRUPTED, (uintptr_t)head, class_size(slab->class), "weir_heap_free");
-        return false;
-    }
-    tail->next = slab->free;
-    slab->free = head;
-    slab->used = (uint16_t)(slab->used - count);
-    return true;
-}
-
 /* Whoever else keeps slabs in the table may have descriptors anywhere: ours lie in frames of the table. */
 struct slab *arena_slab(const struct weir_arena *arena, uintptr_t address)
 {
     struct slab *slab = frame_word_slab(arena->map, address);
     size_t frame = ((uintptr_t)slab - arena->map->base) >> WEIR_FRAME_SHIFT;
     return frame < arena->map->count && chunk_of(slab)->arena == arena ? slab : NULL;
-}
-
-bool slab_object_starts(const struct slab *slab, uintptr_t address)
-{
-    uint32_t size = (uint32_t)class_size(slab->class), offset = (uint32_t)(address - slab->start);
-    return offset % size == 0 && offset < __atomic_load_n(&slab->carved, __ATOMIC_RELAXED) * size;
 }

@@ -34,7 +34,7 @@ RACY static void tally_chunk(const struct slab_chunk *chunk, struct tally *tally
     for (size_t i = 1; i < CHUNK_SLABS; i++) {
         if (!atomic_load_explicit(&slabs[i].owner, memory_order_relaxed))
             continue;
-        size_t used = slabs[i].used;
+        size_t used = slab_used(&slabs[i]);
         tally->objects += used;
         tally->bytes += used * class_size(slabs[i].class);
     }

@@ -1,6 +1,6 @@
 /*
  * Visiting all objects. An object is live unless it is found in one of the places where free ones wait: the slab's
- * local and remote lists, its owner's bin, anybody's batches, or the uncarved part.
+ * local list, its owner's bin, anybody's batches and inboxes, or the uncarved part.
  */
 #include "src/heap/walk.h"
 
@@ -18,7 +18,8 @@ static bool mark_list(const struct slab *slab, const struct object *object, unsi
     return true;
 }
 
-static bool mark_bin(const struct slab *slab, const struct object *object, struct slab_map *map)
+/* The same for those objects of a list that are the slab's. They count as used. */
+static bool mark_some(const struct slab *slab, const struct object *object, struct slab_map *map)
 {
     uintptr_t end = slab->start + (WEIR_FRAME_SIZE << slab->order);
     for (; object; object = object->next) {
@@ -31,28 +32,32 @@ static bool mark_bin(const struct slab *slab, const struct object *object, struc
     return true;
 }
 
+/* What waits at a heap, or on its way from it. */
+static bool mark_heap(const struct slab *slab, struct weir_heap *heap, struct slab_map *map)
+{
+    for (unsigned i = 0; i < BATCHES; i++)
+        if (heap->batches[i].owner && !mark_some(slab, heap->batches[i].head, map))
+            return false;
+    for (struct object *head = atomic_load(&heap->inbox); head; head = inbox_next(head))
+        if (!mark_some(slab, head, map))
+            return false;
+    return true;
+}
+
 bool slab_find_free(struct slab *slab, struct slab_map *map)
 {
     *map = (struct slab_map){0};
-    if (slab->used > slab->carved || !mark_list(slab, slab->free, slab->carved - slab->used, map))
-        return false;
-    uint32_t remote = atomic_load_explicit(&slab->remote, memory_order_acquire);
-    map->waiting = remote_count(remote);
-    if (remote && !mark_list(slab, remote_head(slab, remote), remote_count(remote), map))
+    unsigned used = slab_used(slab);
+    if (used > slab->carved || !mark_list(slab, slab->free, slab->carved - used, map))
         return false;
     const struct weir_heap *owner = slab_owner(slab);
-    if (!mark_bin(slab, owner->bin[slab->class], map))
+    if (!mark_some(slab, owner->bin[slab->class], map) || !mark_heap(slab, owner->arena->orphans, map))
         return false;
-    const struct weir_heap *heap = atomic_load_explicit(&owner->arena->heaps, memory_order_acquire);
-    for (; heap; heap = heap->next_heap) {
-        const struct batch *batch = &heap->batches[(uintptr_t)slab / sizeof *slab % BATCHES];
-        if (batch->slab != slab)
-            continue;
-        map->waiting += batch->count;
-        if (!mark_list(slab, batch->head, batch->count, map))
+    struct weir_heap *heap = atomic_load_explicit(&owner->arena->heaps, memory_order_acquire);
+    for (; heap; heap = heap->next_heap)
+        if (!mark_heap(slab, heap, map))
             return false;
-    }
-    return map->waiting <= slab->used;
+    return map->waiting <= used;
 }
 
 struct visitor {

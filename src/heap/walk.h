@@ -6,7 +6,7 @@
 
 struct slab_map {
     uint64_t bits[(WEIR_FRAME_SIZE << SLAB_ORDER_MAX) / GRANULE / 64]; /* bit k: carved object k is free */
-    unsigned waiting; /* of these, how many count as used: in bins, batches and the remote list */
+    unsigned waiting; /* of these, how many count as used: in bins, batches and inboxes */
 };
 
 /* False if an object is in two places or a list leads out of the slab. */

@@ -180,7 +180,8 @@ static void batches_find_the_new_owner(void **state)
     }
 }
 
-/* The owner goes while a batch waits for its lock: what stands at the door then is another heap's slab. */
+/* The owner, quiet already, goes while somebody waits for its lock to bring a batch home: the slab is the orphanage's
+ * then. */
 static unsigned waits;
 
 static void owner_goes_meanwhile(void *context, unsigned round)
@@ -203,6 +204,7 @@ static void an_owner_that_goes_while_it_is_locked_is_noticed(void **state)
     void *first = weir_heap_malloc(heap, 64), *second = weir_heap_malloc(heap, 64);
     weir_heap_free(other, first);
     weir_heap_free(other, second);
+    weir_heap_quiesce(heap);
     lock_take(&heap->lock, &platform);
     weir_heap_collect(other);
     assert_int_equal(waits, 1);

@@ -125,7 +125,7 @@ static void the_check_sees_what_is_broken(void **state)
         assert_string_equal(what, name);                                                                               \
         undo;                                                                                                          \
     } while (0)
-    BREAK(slab->used--, slab->used++, "used + |local list| = carved, and no object is in two places");
+    BREAK(slab->left--, slab->left++, "used + |local list| = carved, and no object is in two places");
     BREAK(slab->capacity++, slab->capacity--, "capacity follows from size");
     BREAK(slab->start += 4096, slab->start -= 4096, "every frame of a slab carries its descriptor");
     BREAK(heap->slabs[slab->class]++, heap->slabs[slab->class]--, "a heap's slabs are in its lists");
