@@ -15,8 +15,8 @@
 
 static_assert(WEIR_SIZES == CLASSES + 24, "doublings up to the whole span: 2^27 frames");
 
-#define LIST_MAX       ((size_t)1 << 16) /* a list that is read while it changes might lead in a circle */
-#define FIRST_DOUBLING 4u                /* frames of the first row behind the classes: 2^4 */
+#define LIST_MAX       ((size_t)1 << 20)
+#define FIRST_DOUBLING 4u /* frames of the first row behind the classes: 2^4 */
 
 static unsigned row_of(size_t bytes)
 {
@@ -51,11 +51,12 @@ static void take_away(struct weir_size_stats *row, size_t objects)
     row->live -= objects < row->live ? objects : row->live;
 }
 
-/* Objects of all sizes, in a list that is followed only as far as its links make sense. */
+/* Objects of all sizes, in a list that is followed only as far as its links make sense, and no further than *steps:
+ * what is read while owners go on may lead in a circle. */
 RACY static void take_list_away(const struct weir_arena *arena, const struct object *object,
-                                struct weir_size_stats *rows)
+                                struct weir_size_stats *rows, size_t *steps)
 {
-    for (size_t n = 0; object && n < LIST_MAX; n++) {
+    for (; object && *steps > 0; --*steps) {
         const struct slab *slab = arena_slab(arena, (uintptr_t)object);
         if (!slab || slab->class >= CLASSES || (uintptr_t)object % GRANULE != 0)
             break;
@@ -67,8 +68,10 @@ RACY static void take_list_away(const struct weir_arena *arena, const struct obj
 RACY static void take_inbox_away(const struct weir_arena *arena, struct weir_heap *heap, struct weir_size_stats *rows)
 {
     const struct object *message = atomic_load_explicit(&heap->inbox, memory_order_acquire);
-    for (size_t n = 0; n < LIST_MAX && message && arena_slab(arena, (uintptr_t)message); n++) {
-        take_list_away(arena, message, rows);
+    size_t steps = LIST_MAX;
+    while (message && steps > 0 && arena_slab(arena, (uintptr_t)message)) {
+        steps--;
+        take_list_away(arena, message, rows, &steps);
         message = inbox_next(message);
     }
 }
@@ -77,11 +80,12 @@ RACY static void take_inbox_away(const struct weir_arena *arena, struct weir_hea
 RACY static void take_waiting_away(struct weir_heap *heap, struct weir_size_stats *rows)
 {
     const struct weir_arena *arena = heap->arena;
+    size_t steps = LIST_MAX;
     for (unsigned class = 0; class < CLASSES; class += 1)
         take_away(&rows[class], bin_length(heap, class));
     for (unsigned i = 0; i < BATCHES; i++)
         if (heap->batches[i].owner)
-            take_list_away(arena, heap->batches[i].head, rows);
+            take_list_away(arena, heap->batches[i].head, rows, &steps);
     take_inbox_away(arena, heap, rows);
 }
 
