@@ -43,7 +43,7 @@ static const struct description table[OPTIONS] = {
     [OPTION_VERBOSE] = {"VERBOSE", SWITCH, .meaning = "say at the start which options are in force"},
     [OPTION_STATS] = {"STATS", CHOICE, .words = WORDS("0", "1", "json"),
                       .meaning = "print statistics when the program ends"},
-    [OPTION_STATS_FILE] = {"STATS_FILE", TEXT, .unit = "path",
+    [OPTION_STATS_FILE] = {"STATS_FILE", TEXT, LINUX, .unit = "path",
                            .meaning = "append them to this file (%p: process number) instead of stderr"},
     [OPTION_ABORT] = {"ABORT", SWITCH, LINUX, .meaning = "end the program when it misuses free or realloc"},
     [OPTION_LIMIT] = {"LIMIT", SIZE, .most = SIZE_MAX, .unit = "bytes",

@@ -152,7 +152,8 @@ static void put_sizes(struct text *text, const struct statistics *statistics)
     const struct weir_size_stats *sizes = statistics->sizes;
     bool shown[WEIR_SIZES] = {false};
     char name[NUMBER_MAX + 3] = "<= ";
-    text_put(text, "\n  objects of        live       bytes        held    slabs    fill\n");
+    if (statistics->arena.held)
+        text_put(text, "\n  objects of        live       bytes        held    slabs    fill\n");
     for (unsigned n = 0; n < ROWS_SHOWN; n++) {
         unsigned most = WEIR_SIZES;
         for (unsigned i = 0; i < WEIR_SIZES; i++)

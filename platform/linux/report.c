@@ -1,0 +1,75 @@
+/*
+ * Where statistics go when the process ends: to the file that WEIR_STATS_FILE names, else to stderr.
+ *
+ * By then many programs have closed stderr; so it is kept under another number from the start, and written to only if
+ * that still is the file it was: the program may have closed everything and opened something else there.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/options.h"
+#include "api/platform.h"
+#include "api/text.h"
+
+enum {
+    KEPT_NUMBER = 200, /* the lowest for the kept stderr: out of the way of programs that expect low ones */
+};
+
+static int kept_file = -1;
+static dev_t kept_device;
+static ino_t kept_inode;
+
+static bool is_kept(int file)
+{
+    struct stat status;
+    return fstat(file, &status) == 0 && status.st_dev == kept_device && status.st_ino == kept_inode;
+}
+
+__attribute__((constructor)) static void keep_stderr(void)
+{
+    struct stat status;
+    if (option(OPTION_STATS) == STATS_OFF || *option_text(OPTION_STATS_FILE) || fstat(STDERR_FILENO, &status) != 0)
+        return;
+    kept_device = status.st_dev;
+    kept_inode = status.st_ino;
+    kept_file = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, KEPT_NUMBER);
+}
+
+/* The path with %p replaced by the process's number. False if it gets too long. */
+static bool expand(char *path, size_t room, const char *pattern)
+{
+    size_t length = 0;
+    for (; *pattern; pattern++) {
+        char number[NUMBER_MAX], one[2] = {*pattern, '\0'};
+        const char *piece = one;
+        if (pattern[0] == '%' && (pattern[1] == 'p' || pattern[1] == '%'))
+            piece = *++pattern == 'p' ? number_text(number, (uint64_t)getpid()) : "%";
+        for (; *piece; piece++) {
+            if (length + 1 >= room)
+                return false;
+            path[length++] = *piece;
+        }
+    }
+    path[length] = '\0';
+    return true;
+}
+
+int platform_report(void)
+{
+    char path[1200];
+    const char *pattern = option_text(OPTION_STATS_FILE);
+    if (!*pattern)
+        return is_kept(kept_file) ? kept_file : is_kept(STDERR_FILENO) ? STDERR_FILENO : -1;
+    int file = expand(path, sizeof path, pattern)
+                   ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666)
+                   : -1;
+    if (file < 0) {
+        struct text line = {.file = STDERR_FILENO};
+        text_put(&line, "weir: cannot write statistics to ");
+        text_quote(&line, pattern, 200);
+        text_put(&line, "\n");
+        text_flush(&line);
+    }
+    return file;
+}
