@@ -47,6 +47,15 @@ void weir_arena_limit(struct weir_arena *arena, size_t limit);
 struct weir_heap *weir_heap_acquire(struct weir_arena *arena);
 void weir_heap_release(struct weir_heap *heap);
 
+/* An apart heap: its objects can be discarded all at once. It is used as any other heap, by one caller at a time; its
+ * objects can be freed, resized and measured by any heap of the arena. weir_heap_release ends it and leaves its objects
+ * valid, weir_heap_discard ends it with all of them, and nobody may be about to free one of them then. */
+struct weir_heap *weir_heap_acquire_apart(struct weir_arena *arena);
+void weir_heap_discard(struct weir_heap *heap);
+
+/* The apart heap from which the object that starts at `object` came; null for all others. */
+struct weir_heap *weir_heap_of(const struct weir_arena *arena, const void *object);
+
 /* A constant heap that owns nothing: every allocation from it returns null through its slow path, every free into it is
  * ignored. The initial value of thread-local heap pointers (cast the const away: nothing is written to it), so that
  * fast paths need no "initialised?" test. */
@@ -58,6 +67,9 @@ void *weir_heap_zalloc(struct weir_heap *heap, size_t size);
 
 /* `alignment`: a power of two, without a ceiling; else null. */
 void *weir_heap_aligned(struct weir_heap *heap, size_t alignment, size_t size, bool zero);
+
+/* The same for `object` + `offset`, at the cost of whole frames unless offset is a multiple of alignment. */
+void *weir_heap_aligned_at(struct weir_heap *heap, size_t alignment, size_t offset, size_t size, bool zero);
 
 /* Frees an object of the arena (allocated by any of its heaps); null is nothing. Misuse is reported, without harm. */
 void weir_heap_free(struct weir_heap *heap, void *object);
@@ -135,6 +147,19 @@ struct weir_object {
  * when it returns false. */
 void weir_arena_walk(struct weir_arena *arena, bool all, bool (*visit)(void *context, const struct weir_object *object),
                      void *context);
+
+/* Memory of one heap for objects of one size. */
+struct weir_heap_area {
+    uintptr_t start;
+    size_t reserved, committed; /* bytes; of these, bytes that have been cut into objects */
+    size_t object_size, used;   /* how many objects */
+};
+
+/* Calls `visit` for each area of the heap, first with a null object, then with each live one. Owner only, at any time;
+ * objects that other heaps have freed and not sent home yet count as live. Of ordinary heaps, small objects only.
+ * `visit` may free the object that it is given. Stops, and returns false, when `visit` does. */
+typedef bool weir_heap_visitor(void *context, const struct weir_heap_area *area, void *object);
+bool weir_heap_walk(struct weir_heap *heap, weir_heap_visitor *visit, void *context);
 
 /* Tests every invariant of the arena, which must be at rest. As weir_frames_check. */
 enum weir_status weir_arena_check(struct weir_arena *arena, const char **what);

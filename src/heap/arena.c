@@ -33,20 +33,32 @@ void arena_refund(struct weir_arena *arena, size_t frames)
     atomic_fetch_sub_explicit(&arena->held, frames, memory_order_relaxed);
 }
 
-void *arena_metadata(struct weir_arena *arena)
+void *arena_metadata_frames(struct weir_arena *arena, size_t frames)
 {
-    if (!arena_charge(arena, 1))
+    if (!arena_charge(arena, frames))
         return NULL;
     bool zero;
-    void *frame = (void *)weir_frames_alloc(arena->config.frames, 1, 1, WEIR_FRAMES_METADATA, &zero);
-    if (!frame) {
-        arena_refund(arena, 1);
+    void *start = (void *)weir_frames_alloc(arena->config.frames, frames, 1, WEIR_FRAMES_METADATA, &zero);
+    if (!start) {
+        arena_refund(arena, frames);
         return NULL;
     }
     if (!zero)
-        __builtin_memset(frame, 0, WEIR_FRAME_SIZE);
-    atomic_fetch_add_explicit(&arena->metadata, 1, memory_order_relaxed);
-    return frame;
+        __builtin_memset(start, 0, frames << WEIR_FRAME_SHIFT);
+    atomic_fetch_add_explicit(&arena->metadata, frames, memory_order_relaxed);
+    return start;
+}
+
+void arena_give_metadata(struct weir_arena *arena, void *start, size_t frames)
+{
+    weir_frames_free(arena->config.frames, (uintptr_t)start, frames);
+    arena_refund(arena, frames);
+    atomic_fetch_sub_explicit(&arena->metadata, frames, memory_order_relaxed);
+}
+
+void *arena_metadata(struct weir_arena *arena)
+{
+    return arena_metadata_frames(arena, 1);
 }
 
 static void give_metadata(struct weir_arena *arena, void *frame)
@@ -100,6 +112,7 @@ static bool destroy_run(void *context, uintptr_t start, size_t frames, bool kept
 void weir_arena_destroy(struct weir_arena *arena)
 {
     run_walk(arena, destroy_run, arena);
+    apart_destroy(arena);
     for (unsigned i = 0; i < RUN_ROOT_ENTRIES; i++) {
         struct run_node *node = arena->run_root[i];
         for (unsigned k = 0; node && k < RUN_NODE_ENTRIES; k++)
@@ -130,15 +143,17 @@ void weir_arena_limit(struct weir_arena *arena, size_t limit)
 }
 
 /* An idle heap, else a new one; null without memory. */
-static struct weir_heap *find_heap(struct weir_arena *arena)
+static struct weir_heap *find_heap(struct weir_arena *arena, bool apart)
 {
+    struct weir_heap **idle = apart ? &arena->idle_apart : &arena->idle;
     lock_take(&arena->lock, arena->config.platform);
-    struct weir_heap *heap = arena->idle;
+    struct weir_heap *heap = *idle;
     if (heap) {
-        arena->idle = heap->next_idle;
+        *idle = heap->next_idle;
     } else {
         heap = make_heap(arena);
         if (heap) {
+            heap->apart = apart;
             heap->next_heap = atomic_load_explicit(&arena->heaps, memory_order_relaxed);
             atomic_store_explicit(&arena->heaps, heap, memory_order_release);
         }
@@ -147,24 +162,30 @@ static struct weir_heap *find_heap(struct weir_arena *arena)
     return heap;
 }
 
-struct weir_heap *weir_heap_acquire(struct weir_arena *arena)
+struct weir_heap *arena_heap(struct weir_arena *arena, bool apart)
 {
     const struct weir_arena_config *config = &arena->config;
-    struct weir_heap *heap = find_heap(arena);
+    struct weir_heap *heap = find_heap(arena, apart);
     if (!heap && config->grow && config->grow(config->reclaim_context, WEIR_FRAME_SIZE))
-        heap = find_heap(arena);
+        heap = find_heap(arena, apart);
     if (!heap && weir_arena_trim(arena, NULL, 0))
-        heap = find_heap(arena);
+        heap = find_heap(arena, apart);
     if (!heap && config->reclaim && config->reclaim(config->reclaim_context, WEIR_FRAME_SIZE))
-        heap = find_heap(arena);
+        heap = find_heap(arena, apart);
     if (heap)
         heap_wake(heap);
     return heap;
 }
 
+struct weir_heap *weir_heap_acquire(struct weir_arena *arena)
+{
+    return arena_heap(arena, false);
+}
+
 bool weir_arena_owns(const struct weir_arena *arena, const void *object)
 {
-    return arena_slab(arena, (uintptr_t)object) != NULL || run_holds(arena, (uintptr_t)object);
+    return arena_slab(arena, (uintptr_t)object) != NULL || run_holds(arena, (uintptr_t)object) ||
+           apart_size(arena, (uintptr_t)object) != 0;
 }
 
 size_t weir_arena_usable_size(const struct weir_arena *arena, const void *object)
@@ -172,5 +193,6 @@ size_t weir_arena_usable_size(const struct weir_arena *arena, const void *object
     const struct slab *slab = arena_slab(arena, (uintptr_t)object);
     if (slab)
         return slab_object_starts(slab, (uintptr_t)object) ? class_size(slab->class) : 0;
-    return run_length(arena, (uintptr_t)object) << WEIR_FRAME_SHIFT;
+    size_t frames = run_length(arena, (uintptr_t)object);
+    return frames ? frames << WEIR_FRAME_SHIFT : apart_size(arena, (uintptr_t)object);
 }

@@ -131,7 +131,7 @@ enum weir_status weir_arena_check(struct weir_arena *arena, const char **what)
     run_walk(arena, check_run, &check);
     hold(&check, check.slabs == 0, "every slab is counted by its heap");
     hold(&check, check.kept == 0, "kept runs are those that heaps keep");
-    hold(&check, check.frames + atomic_load(&arena->metadata) == atomic_load(&arena->held),
+    hold(&check, check.frames + arena->apart.frames + atomic_load(&arena->metadata) == atomic_load(&arena->held),
          "held = slabs + runs + metadata");
     if (what)
         *what = check.what;

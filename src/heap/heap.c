@@ -181,7 +181,7 @@ static __attribute__((noinline)) bool refill(struct weir_heap *heap, unsigned cl
             heap_take_inbox(heap);
         struct slab *slab = choose(heap, class);
         if (!slab) {
-            slab = heap_adopt(heap, class);
+            slab = heap->apart ? NULL : heap_adopt(heap, class);
             if (!slab)
                 slab = slab_create(heap, class);
             if (slab)
@@ -322,6 +322,30 @@ void heap_drop_spares(struct weir_heap *heap, size_t *keep)
         else
             run_drop_kept(heap, i);
     }
+}
+
+/* Gives slabs back with whatever is in them. */
+static void discard(struct weir_heap *heap, struct slab *slab)
+{
+    for (struct slab *next; slab; slab = next) {
+        next = slab->next;
+        heap_unlink(heap, slab);
+        heap->slabs[slab->class]--;
+        slab_release(heap->arena, slab);
+    }
+}
+
+void heap_discard_slabs(struct weir_heap *heap)
+{
+    size_t keep = 0;
+    heap_flush_bins(heap);
+    heap_take_inbox(heap);
+    heap_drop_spares(heap, &keep);
+    for (unsigned class = 0; class < CLASSES; class += 1) {
+        discard(heap, heap->partial[class]);
+        heap->current[class] = NULL;
+    }
+    discard(heap, heap->full);
 }
 
 void heap_step(struct weir_heap *heap)

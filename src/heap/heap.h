@@ -130,6 +130,9 @@ struct weir_heap {
     uint64_t given;    /* objects put into bins less those taken back from them */
     uint64_t run_mallocs, run_frees, remote_frees, failed;
 
+    bool apart;          /* constant after init: see first_class.c */
+    struct apart *large; /* its large objects if it is, under the arena's lock */
+
     /* anybody */
     _Alignas(64) _Atomic(struct object *) inbox; /* what others freed */
     _Atomic(bool) quiet;                         /* written under the lock */
@@ -166,6 +169,15 @@ struct run_node {
 static_assert(sizeof(struct run_leaf) == WEIR_FRAME_SIZE && sizeof(struct run_node) == WEIR_FRAME_SIZE, "frames");
 static_assert((size_t)RUN_LEAF_ENTRIES * RUN_NODE_ENTRIES * RUN_ROOT_ENTRIES == WEIR_FRAMES_SPAN_MAX, "whole span");
 
+/* Objects that the run map cannot describe, found by their address: see apart.c. */
+struct apart_table {
+    struct apart **buckets;
+    size_t bucket_count, count;
+    struct apart *unused;
+    struct apart_chunk *chunks;
+    size_t frames; /* that the objects take */
+};
+
 struct weir_arena {
     /* constant after init */
     struct weir_arena_config config;
@@ -188,7 +200,8 @@ struct weir_arena {
     struct slab *descriptors; /* unused ones, LIFO */
     struct slab_chunk *chunks;
     _Atomic(struct weir_heap *) heaps; /* newest first; read without the lock */
-    struct weir_heap *idle;
+    struct weir_heap *idle, *idle_apart;
+    struct apart_table apart;
 
     _Atomic(struct run_node *) run_root[RUN_ROOT_ENTRIES];
 };
@@ -247,8 +260,15 @@ static inline void bit_put(uint64_t *bits, unsigned n, bool value)
 bool arena_charge(struct weir_arena *arena, size_t frames);
 void arena_refund(struct weir_arena *arena, size_t frames);
 
-/* A frame for metadata, zeroed; never given back before the arena ends. Null without memory. */
+/* Frames for metadata, zeroed. Null without memory. */
+void *arena_metadata_frames(struct weir_arena *arena, size_t frames);
+void arena_give_metadata(struct weir_arena *arena, void *start, size_t frames);
+
+/* One frame, never given back before the arena ends. */
 void *arena_metadata(struct weir_arena *arena);
+
+/* A heap for a new owner. */
+struct weir_heap *arena_heap(struct weir_arena *arena, bool apart);
 
 /* --- slab.c --- */
 
@@ -292,6 +312,9 @@ void heap_wake_slabs(struct weir_heap *heap);
 
 /* Puts the objects in bins back into their slabs. */
 void heap_flush_bins(struct weir_heap *heap);
+
+/* Gives all slabs back, with whatever is in them. The caller owns the heap, and nobody uses its objects. */
+void heap_discard_slabs(struct weir_heap *heap);
 
 /* Gives back empty slabs and kept runs but for *keep bytes, which it counts down. */
 void heap_drop_spares(struct weir_heap *heap, size_t *keep);
@@ -373,6 +396,37 @@ void run_drop_oldest(struct weir_heap *heap);
 /* Calls `visit` for every run in the map. Stops when it returns false. */
 bool run_walk(const struct weir_arena *arena, bool (*visit)(void *context, uintptr_t start, size_t frames, bool kept),
               void *context);
+
+/* --- apart.c --- */
+
+/* An object of whole frames whose address plus `offset` is a multiple of `alignment`. It belongs to the heap if that is
+ * an apart one. */
+void *apart_malloc(struct weir_heap *heap, size_t size, size_t alignment, size_t offset, bool zero);
+
+/* False if `address` is no such object. */
+bool apart_free(struct weir_heap *heap, uintptr_t address);
+bool apart_resize(struct weir_heap *heap, uintptr_t address, size_t frames);
+
+/* Bytes usable at `address`, 0 if it is no such object. */
+size_t apart_size(const struct weir_arena *arena, uintptr_t address);
+
+/* The apart heap to which the object at `address` belongs, null if there is none. */
+struct weir_heap *apart_heap(const struct weir_arena *arena, uintptr_t address);
+
+/* The heap's large objects become the arena's. */
+void apart_join(struct weir_heap *heap);
+
+/* Frees all large objects of an apart heap. */
+void apart_discard(struct weir_heap *heap);
+
+/* Call `visit` for every such object of the arena, which must be at rest, or of one apart heap. Stop when it returns
+ * false. */
+typedef bool apart_visitor(void *context, uintptr_t start, size_t frames, uintptr_t object);
+bool apart_walk(const struct weir_arena *arena, apart_visitor *visit, void *context);
+bool apart_walk_heap(struct weir_heap *heap, apart_visitor *visit, void *context);
+
+/* Gives the frames of all such objects back, and the table's own. */
+void apart_destroy(struct weir_arena *arena);
 
 /* --- misuse.c --- */
 

@@ -68,6 +68,8 @@ void weir_heap_release(struct weir_heap *heap)
         return;
     const struct weir_platform *platform = arena->config.platform;
     struct weir_heap *orphans = arena->orphans;
+    if (heap->apart)
+        apart_join(heap);
     weir_heap_quiesce(heap);
     size_t keep = 0;
     lock_take(&heap->lock, platform);
@@ -81,8 +83,9 @@ void weir_heap_release(struct weir_heap *heap)
     lock_drop(&orphans->lock);
     lock_drop(&heap->lock);
     lock_take(&arena->lock, platform);
-    heap->next_idle = arena->idle;
-    arena->idle = heap;
+    struct weir_heap **idle = heap->apart ? &arena->idle_apart : &arena->idle;
+    heap->next_idle = *idle;
+    *idle = heap;
     lock_drop(&arena->lock);
 }
 

@@ -139,6 +139,13 @@ void heap_free_remote(struct weir_heap *heap, struct slab *slab, struct object *
     struct weir_heap *owner = slab_owner(slab);
     struct batch *batch = &heap->batches[(uintptr_t)owner / WEIR_FRAME_SIZE % BATCHES];
     if (unlikely(batch->owner != owner)) {
+        if (unlikely(owner && owner->apart)) {
+            /* That heap may be discarded any time after this: no batch may wait for its slabs then. */
+            object->next = NULL;
+            heap->remote_frees++;
+            deliver(heap->arena, owner, object, 1);
+            return;
+        }
         if (batch->owner)
             send(heap, batch);
         *batch = (struct batch){.owner = owner};

@@ -120,6 +120,8 @@ void *run_malloc(struct weir_heap *heap, size_t size, size_t alignment, bool zer
     struct weir_arena *arena = heap->arena;
     if (!arena)
         return NULL;
+    if (unlikely(heap->apart))
+        return apart_malloc(heap, size, alignment, 0, zero);
     size_t frames = run_frames_for(size);
     size_t align = alignment > WEIR_FRAME_SIZE ? alignment >> WEIR_FRAME_SHIFT : 1;
     if (size > PTRDIFF_MAX || frames > arena->map->count || align > arena->map->count) {
@@ -168,7 +170,7 @@ bool run_free(struct weir_heap *heap, uintptr_t address)
     _Atomic(uint32_t) *entry = find_entry(arena, address);
     uint32_t old = entry ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
     if ((old & RUN_STATES) != RUN_LIVE)
-        return false;
+        return apart_free(heap, address);
     size_t frames = old >> 2;
     bool keep = frames <= KEEP_FRAMES_MAX && !arena->config.prompt;
     if (!atomic_compare_exchange_strong_explicit(entry, &old, run_entry(frames, keep ? RUN_KEPT : RUN_GONE),
@@ -191,7 +193,9 @@ bool run_resize(struct weir_heap *heap, uintptr_t address, size_t wanted)
 {
     struct weir_arena *arena = heap->arena;
     _Atomic(uint32_t) *entry = find_entry(arena, address);
-    size_t frames = atomic_load_explicit(entry, memory_order_relaxed) >> 2;
+    size_t frames = run_length(arena, address);
+    if (frames == 0)
+        return apart_resize(heap, address, wanted);
     if (wanted == frames)
         return true;
     if (wanted < frames) {

@@ -32,32 +32,46 @@ static bool mark_some(const struct slab *slab, const struct object *object, stru
     return true;
 }
 
-/* What waits at a heap, or on its way from it. */
-static bool mark_heap(const struct slab *slab, struct weir_heap *heap, struct slab_map *map)
+/* What waits at a heap, freed by others. */
+static bool mark_inbox(const struct slab *slab, struct weir_heap *heap, struct slab_map *map)
 {
-    for (unsigned i = 0; i < BATCHES; i++)
-        if (heap->batches[i].owner && !mark_some(slab, heap->batches[i].head, map))
-            return false;
     for (struct object *head = atomic_load(&heap->inbox); head; head = inbox_next(head))
         if (!mark_some(slab, head, map))
             return false;
     return true;
 }
 
-bool slab_find_free(struct slab *slab, struct slab_map *map)
+/* The same, and what is on its way from it. */
+static bool mark_heap(struct slab *slab, struct weir_heap *heap, struct slab_map *map)
+{
+    for (unsigned i = 0; i < BATCHES; i++)
+        if (heap->batches[i].owner && !mark_some(slab, heap->batches[i].head, map))
+            return false;
+    return slab_owner(slab) == heap || mark_inbox(slab, heap, map);
+}
+
+bool slab_find_own_free(struct slab *slab, struct slab_map *map)
 {
     *map = (struct slab_map){0};
     unsigned used = slab_used(slab);
     if (used > slab->carved || !mark_list(slab, slab->free, slab->carved - used, map))
         return false;
-    const struct weir_heap *owner = slab_owner(slab);
-    if (!mark_some(slab, owner->bin[slab->class], map) || !mark_heap(slab, owner->arena->orphans, map))
+    struct weir_heap *owner = slab_owner(slab);
+    return mark_some(slab, owner->bin[slab->class], map) && mark_inbox(slab, owner, map) && map->waiting <= used;
+}
+
+bool slab_find_free(struct slab *slab, struct slab_map *map)
+{
+    if (!slab_find_own_free(slab, map))
         return false;
-    struct weir_heap *heap = atomic_load_explicit(&owner->arena->heaps, memory_order_acquire);
+    const struct weir_arena *arena = slab_owner(slab)->arena;
+    if (!mark_heap(slab, arena->orphans, map))
+        return false;
+    struct weir_heap *heap = atomic_load_explicit(&arena->heaps, memory_order_acquire);
     for (; heap; heap = heap->next_heap)
         if (!mark_heap(slab, heap, map))
             return false;
-    return map->waiting <= used;
+    return map->waiting <= slab_used(slab);
 }
 
 struct visitor {
@@ -71,6 +85,14 @@ static bool visit_run(void *context, uintptr_t start, size_t frames, bool kept)
     const struct visitor *visitor = context;
     const struct weir_object object = {.start = start, .size = frames << WEIR_FRAME_SHIFT, .live = !kept};
     return (kept && !visitor->all) || visitor->visit(visitor->context, &object);
+}
+
+static bool visit_apart(void *context, uintptr_t start, size_t frames, uintptr_t address)
+{
+    const struct visitor *visitor = context;
+    const struct weir_object object = {
+        .start = address, .size = start + (frames << WEIR_FRAME_SHIFT) - address, .live = true};
+    return visitor->visit(visitor->context, &object);
 }
 
 static bool visit_slab(const struct visitor *visitor, struct slab *slab)
@@ -91,7 +113,7 @@ void weir_arena_walk(struct weir_arena *arena, bool all, bool (*visit)(void *con
                      void *context)
 {
     const struct visitor visitor = {.all = all, .visit = visit, .context = context};
-    if (!run_walk(arena, visit_run, (void *)&visitor))
+    if (!run_walk(arena, visit_run, (void *)&visitor) || !apart_walk(arena, visit_apart, (void *)&visitor))
         return;
     for (struct slab_chunk *chunk = arena->chunks; chunk; chunk = chunk->next) {
         struct slab *slabs = (struct slab *)chunk;

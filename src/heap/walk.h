@@ -9,6 +9,9 @@ struct slab_map {
     unsigned waiting; /* of these, how many count as used: in bins, batches and inboxes */
 };
 
+/* The same of the places that belong to the slab's owner, who may ask at any time: all but batches. */
+bool slab_find_own_free(struct slab *slab, struct slab_map *map);
+
 /* False if an object is in two places or a list leads out of the slab. */
 bool slab_find_free(struct slab *slab, struct slab_map *map);
 
