@@ -209,7 +209,7 @@ static void complain_of_value(const struct description *option, const char *valu
     text_put(&line, ": expected ");
     put_expected(&line, option);
     text_put(&line, "; ");
-    text_put(&line, value_text(out, option, option->initial));
+    text_put(&line, option->kind == TEXT ? "nothing" : value_text(out, option, option->initial));
     text_put(&line, " is used");
     end(&line);
 }
