@@ -41,6 +41,6 @@ static unsigned least_order(unsigned class)
 
 unsigned class_slab_order(unsigned class, size_t slabs)
 {
-    unsigned order = least_order(class) + (slabs >= 4 ? log2_floor(slabs / 4) : 0);
+    unsigned order = least_order(class) + (slabs >= 1 ? log2_floor(slabs) + 1 : 0);
     return order < SLAB_ORDER_MAX ? order : SLAB_ORDER_MAX;
 }
