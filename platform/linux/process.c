@@ -7,6 +7,7 @@
  */
 #include <pthread.h>
 
+#include "api/options.h"
 #include "api/platform.h"
 #include "api/thread.h"
 #include "platform/linux/linux.h"
@@ -17,7 +18,12 @@ struct weir_arena *platform_arena(void)
     struct weir_frames *frames = space_create();
     if (!frames)
         return NULL;
-    const struct weir_arena_config config = {.frames = frames, .platform = &linux_platform, .grow = space_grow};
+    const struct weir_arena_config config = {
+        .frames = frames,
+        .platform = &linux_platform,
+        .limit = option(OPTION_LIMIT),
+        .grow = space_grow,
+    };
     return weir_arena_create(&config);
 }
 
