@@ -260,23 +260,31 @@ static void free_local(struct weir_heap *heap, struct slab *slab, struct object 
     heap_push_slab(heap, slab, object);
 }
 
-void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
+/* Frees what is in no slab of the arena. */
+static __attribute__((noinline)) void free_elsewhere(struct weir_heap *heap, void *object, const char *operation)
 {
-    struct weir_arena *arena = heap->arena;
-    if (!object || !arena)
+    if (!object || !heap->arena)
         return;
     heap_wake(heap);
-    struct slab *slab = arena_slab(arena, (uintptr_t)object);
-    if (slab && slab_object_starts(slab, (uintptr_t)object)) {
-        if (slab_owner(slab) == heap)
-            free_local(heap, slab, object, operation);
-        else
-            heap_free_remote(heap, slab, object, operation);
+    heap_event(heap);
+    struct slab *slab = arena_slab(heap->arena, (uintptr_t)object);
+    if (slab || !run_free(heap, (uintptr_t)object))
+        misuse_report(heap->arena, (uintptr_t)object, operation);
+}
+
+void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
+{
+    struct slab *slab;
+    if (!heap_find_slab(heap, object, &slab) || !slab_is_of(heap, slab) ||
+        !slab_object_starts(slab, (uintptr_t)object)) {
+        free_elsewhere(heap, object, operation);
         return;
     }
-    heap_event(heap);
-    if (slab || !run_free(heap, (uintptr_t)object))
-        misuse_report(arena, (uintptr_t)object, operation);
+    heap_wake(heap);
+    if (slab_owner(slab) == heap)
+        free_local(heap, slab, object, operation);
+    else
+        heap_free_remote(heap, slab, object, operation);
 }
 
 void weir_heap_free(struct weir_heap *heap, void *object)

@@ -254,6 +254,14 @@ static inline void bit_put(uint64_t *bits, unsigned n, bool value)
     bits[n / 64] = (bits[n / 64] & ~(UINT64_C(1) << n % 64)) | (uint64_t)value << n % 64;
 }
 
+/* Whether a slab that the frame table names is one of the heap's arena: whoever else keeps slabs in the table may have
+ * descriptors anywhere, ours lie in frames of the table, behind a header. */
+static inline bool slab_is_of(const struct weir_heap *heap, const struct slab *slab)
+{
+    const struct slab_chunk *chunk = (const struct slab_chunk *)round_down((uintptr_t)slab, WEIR_FRAME_SIZE);
+    return ((uintptr_t)slab - heap->base) / GRANULE < heap->granules && chunk->arena == heap->arena;
+}
+
 /* --- arena.c --- */
 
 /* Counts `frames` as held unless that breaks the limit. */

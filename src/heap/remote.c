@@ -42,18 +42,19 @@ static void push_message(struct weir_heap *owner, struct object *head, uintptr_t
         !atomic_compare_exchange_weak_explicit(&owner->inbox, &next, head, memory_order_seq_cst, memory_order_relaxed));
 }
 
-static bool is_in_slab(const struct weir_arena *arena, const struct object *object)
+static bool is_in_slab(const struct weir_heap *heap, const struct object *object)
 {
-    return (uintptr_t)object % GRANULE == 0 && arena_slab(arena, (uintptr_t)object);
+    struct slab *slab;
+    return heap_find_slab(heap, object, &slab) && slab_is_of(heap, slab);
 }
 
 /* Whether a message is as many objects as it says, each in a slab, the last one without a link. */
-static bool is_sound(const struct weir_arena *arena, const struct object *object)
+static bool is_sound(const struct weir_heap *heap, const struct object *object)
 {
-    if (!is_in_slab(arena, object))
+    if (!is_in_slab(heap, object))
         return false;
     uintptr_t count = ((const struct message *)object)->link >> COUNT_SHIFT;
-    for (; count > 0 && object && is_in_slab(arena, object); count--)
+    for (; count > 0 && object && is_in_slab(heap, object); count--)
         object = object->next;
     return count == 0 && !object;
 }
@@ -84,7 +85,7 @@ struct object *heap_take_inbox_locked(struct weir_heap *heap)
 {
     struct object *head = atomic_exchange_explicit(&heap->inbox, NULL, memory_order_seq_cst), *strangers = NULL;
     while (head) {
-        if (!is_sound(heap->arena, head)) {
+        if (!is_sound(heap, head)) {
             /* What cannot be trusted stays counted as used: lost, but never handed out twice. */
             misuse(heap->arena, WEIR_CORRUPTED, (uintptr_t)head, 0, "weir_heap_free");
             break;
