@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "api/options.h"
@@ -33,7 +34,8 @@ __attribute__((constructor)) static void keep_stderr(void)
         return;
     kept_device = status.st_dev;
     kept_inode = status.st_ino;
-    kept_file = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, KEPT_NUMBER);
+    /* Not through the C library: glibc's header makes it fcntl64, which musl lacks. */
+    kept_file = (int)syscall(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC, KEPT_NUMBER);
 }
 
 /* The path with %p replaced by the process's number. False if it gets too long. */
