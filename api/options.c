@@ -124,9 +124,10 @@ static bool read_value(const struct description *option, const char *text, size_
     case TEXT:
         break;
     }
-    if (strlen(text) >= sizeof stats_file)
+    size_t length = strlen(text);
+    if (length >= sizeof stats_file)
         return false;
-    strcpy(stats_file, text);
+    memcpy(stats_file, text, length + 1);
     return true;
 }
 
@@ -379,7 +380,6 @@ static void print_start(void)
 }
 
 /* glibc's loader allocates before the C library has set `environ`; what the kernel left on the stack is there. */
-extern char **environ;
 extern void *__libc_stack_end __attribute__((weak));
 
 static char **environment(void)

@@ -5,7 +5,7 @@
 int main(void)
 {
     for (size_t i = 0; i < 1000; i++) {
-        void *volatile object = malloc(i * 10);
+        void *volatile object = malloc(i * 10 + 1);
         if (i % 2)
             free(object);
     }
