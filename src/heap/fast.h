@@ -88,4 +88,24 @@ static inline bool heap_push_tabled(struct weir_heap *heap, void *pointer, size_
            heap_push_slab(heap, slab, pointer);
 }
 
+/* Where the heap collects what it frees for another. */
+static inline struct batch *heap_batch(struct weir_heap *heap, const struct weir_heap *owner)
+{
+    return &heap->batches[(uintptr_t)owner / WEIR_FRAME_SIZE % BATCHES];
+}
+
+/* Puts an object of another heap's slab into the batch for that heap. False, with nothing changed, if the batch is
+ * another's, or full, or if the object was the last one put there. */
+static inline bool heap_batch_push(struct batch *batch, struct weir_heap *owner, const struct slab *slab,
+                                   struct object *object)
+{
+    if (unlikely(batch->owner != owner) || unlikely(batch->room <= 0) || unlikely(batch->head == object))
+        return false;
+    object->next = batch->head;
+    batch->head = object;
+    batch->count++;
+    batch->room -= (int32_t)slab->size;
+    return true;
+}
+
 #endif

@@ -89,8 +89,6 @@ static void make_current(struct weir_heap *heap, struct slab *slab)
 {
     unsigned class = slab->class;
     struct slab *before = heap->current[class];
-    if (before == slab)
-        return;
     heap->current[class] = slab;
     bit_put(heap->empty, class, false);
     if (before && before->away)
@@ -106,18 +104,46 @@ static void emptied(struct weir_heap *heap, struct slab *slab)
         let_go(heap, slab);
         return;
     }
-    make_current(heap, slab);
+    if (current != slab)
+        make_current(heap, slab);
     slab_set_owner(slab, heap, SLAB_EMPTY);
     bit_put(heap->empty, class, true);
     bit_put(heap->stale, class, false);
 }
 
-void heap_slab_event(struct weir_heap *heap, struct slab *slab)
+void heap_slab_settle(struct weir_heap *heap, struct slab *slab)
 {
     if (slab->rest)
         wake(heap, slab);
     else
         emptied(heap, slab);
+}
+
+/* The object that just came home to a slab of few, in which nothing else is free, goes straight into the bin if that
+ * is empty: the slab need not move between lists for a single object. False if it is to settle. */
+static bool hand_on(struct weir_heap *heap, struct slab *slab)
+{
+    unsigned class = slab->class;
+    struct object *object = slab->free, *ready = heap->bin[class];
+    if (ready && ready != object)
+        return false;
+    slab->free = NULL;
+    slab->left = 1;
+    if (unlikely(ready != NULL)) {
+        misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, "free");
+        return true;
+    }
+    heap->bin[class] = object;
+    heap->given++;
+    heap->fresh[class] = false;
+    return true;
+}
+
+void heap_slab_event(struct weir_heap *heap, struct slab *slab)
+{
+    if (slab->rest && slab->capacity < WAKE_AT_ONCE && !is_quiet(heap) && hand_on(heap, slab))
+        return;
+    heap_slab_settle(heap, slab);
 }
 
 void heap_wake_slabs(struct weir_heap *heap)
@@ -134,13 +160,14 @@ static struct object *detach(struct weir_heap *heap, struct slab *slab)
 {
     unsigned class = slab->class, count = slab->carved - slab_used(slab);
     struct object *list = slab->free;
-    bit_put(heap->fresh, class, !list && slab->zero);
+    heap->fresh[class] = !list && slab->zero;
     if (likely(list != NULL))
         slab->free = NULL;
     else
         count = slab_carve(slab, &list);
     heap->given += count;
-    make_current(heap, slab);
+    if (heap->current[class] != slab)
+        make_current(heap, slab);
     slab->left = slab->carved;
     slab->rest = 0;
     if (unlikely(slab_marks(slab))) {
@@ -171,34 +198,53 @@ static struct slab *choose(struct weir_heap *heap, unsigned class)
     return fullest ? fullest : uncarved;
 }
 
+/* A slab from elsewhere, which then is the heap's; null without memory. */
+static struct slab *acquire(struct weir_heap *heap, unsigned class)
+{
+    struct slab *slab = heap->apart ? NULL : heap_adopt(heap, class);
+    if (!slab)
+        slab = slab_create(heap, class);
+    if (slab)
+        heap_link(heap, slab, false);
+    return slab;
+}
+
+/* Fills the bin of the class by all means. False without memory. */
+static bool refill_climbing(struct weir_heap *heap, unsigned class)
+{
+    for (unsigned rung = 0; heap_climb(heap, &rung, class_size(class));) {
+        /* Reclaim may have called back into this heap. */
+        if (heap->bin[class])
+            return true;
+        struct slab *slab = choose(heap, class);
+        if (!slab)
+            slab = acquire(heap, class);
+        if (slab) {
+            heap->bin[class] = detach(heap, slab);
+            return true;
+        }
+    }
+    heap->failed++;
+    return false;
+}
+
 /* Fills the bin of the class, which is empty. False without memory. */
 static __attribute__((noinline)) bool refill(struct weir_heap *heap, unsigned class)
 {
     heap_wake(heap);
     heap_event(heap);
-    for (unsigned rung = 0;;) {
-        if (atomic_load_explicit(&heap->inbox, memory_order_relaxed))
-            heap_take_inbox(heap);
-        struct slab *slab = choose(heap, class);
-        if (!slab) {
-            slab = heap->apart ? NULL : heap_adopt(heap, class);
-            if (!slab)
-                slab = slab_create(heap, class);
-            if (slab)
-                heap_link(heap, slab, false);
-        }
-        if (slab) {
-            heap->bin[class] = detach(heap, slab);
-            return true;
-        }
-        if (!heap_climb(heap, &rung, class_size(class))) {
-            heap->failed++;
-            return false;
-        }
-        /* Reclaim may have called back into this heap. */
+    if (atomic_load_explicit(&heap->inbox, memory_order_relaxed)) {
+        heap_take_inbox(heap);
         if (heap->bin[class])
             return true;
     }
+    struct slab *slab = choose(heap, class);
+    if (!slab)
+        slab = acquire(heap, class);
+    if (unlikely(!slab))
+        return refill_climbing(heap, class);
+    heap->bin[class] = detach(heap, slab);
+    return true;
 }
 
 /* The same when all is as usual and the current slab has something. False: nothing was done. */
@@ -232,7 +278,7 @@ void *weir_heap_zalloc(struct weir_heap *heap, size_t size)
     if (unlikely(size > SMALL_MAX))
         return run_malloc(heap, size, 1, true);
     void *object = weir_heap_malloc(heap, size);
-    if (object && !bit_test(heap->fresh, class_of(size)))
+    if (object && !heap->fresh[class_of(size)])
         __builtin_memset(object, 0, size);
     return object;
 }
@@ -280,8 +326,11 @@ void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
         free_elsewhere(heap, object, operation);
         return;
     }
+    struct weir_heap *owner = slab_owner(slab);
+    if (likely(heap_batch_push(heap_batch(heap, owner), owner, slab, object)))
+        return;
     heap_wake(heap);
-    if (slab_owner(slab) == heap)
+    if (owner == heap)
         free_local(heap, slab, object, operation);
     else
         heap_free_remote(heap, slab, object, operation);
@@ -300,7 +349,11 @@ static void flush_bin(struct weir_heap *heap, unsigned class)
     for (struct object *next; object; object = next) {
         next = object->next;
         heap->given--;
-        heap_push_slab(heap, frame_word_slab(heap->arena->map, (uintptr_t)object), object);
+        struct slab *slab = frame_word_slab(heap->arena->map, (uintptr_t)object);
+        object->next = slab->free;
+        slab->free = object;
+        if (--slab->left == 0)
+            heap_slab_settle(heap, slab);
     }
 }
 
@@ -346,8 +399,8 @@ static void discard(struct weir_heap *heap, struct slab *slab)
 void heap_discard_slabs(struct weir_heap *heap)
 {
     size_t keep = 0;
-    heap_flush_bins(heap);
     heap_take_inbox(heap);
+    heap_flush_bins(heap);
     heap_drop_spares(heap, &keep);
     for (unsigned class = 0; class < CLASSES; class += 1) {
         discard(heap, heap->partial[class]);

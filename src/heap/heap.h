@@ -87,7 +87,8 @@ static_assert(sizeof(struct slab) == 64, "one cache line");
 struct batch {
     struct weir_heap *owner; /* null: the batch is empty */
     struct object *head;
-    uint32_t count, bytes;
+    uint32_t count;
+    int32_t room; /* bytes; at most 0: full */
 };
 
 #define BATCHES 8u
@@ -115,7 +116,7 @@ struct weir_heap {
     struct slab *partial[CLASSES];       /* LIFO */
     struct slab *current[CLASSES];       /* the slab that last filled the bin */
     uint32_t slabs[CLASSES];             /* full ones included, kept ones not */
-    uint64_t fresh[(CLASSES + 63) / 64]; /* whether all of the bin is zero but for the links */
+    bool fresh[CLASSES];                 /* whether all of the bin is zero but for the links */
     uint64_t empty[(CLASSES + 63) / 64]; /* whether the current slab is empty */
     uint64_t stale[(CLASSES + 63) / 64]; /* whether it has been so for a whole step */
     struct slab *full;
@@ -208,13 +209,15 @@ struct weir_arena {
 
 static_assert(sizeof(struct weir_arena) <= WEIR_FRAME_SIZE, "an arena takes one frame");
 
+#define WAKE_AT_ONCE 16u
+
 /* How many objects of a slab away must be free before malloc looks at it again: else a program that frees here and
  * there and allocates as much would fetch every single object from another slab. (100,000 objects replaced at random:
  * 386 instructions a pair when every object woke its slab, 252 with this.) What sleeps is at most an eighth of a slab.
  */
 static inline unsigned slab_wake(unsigned capacity)
 {
-    return capacity < 16 ? 1 : capacity < 128 ? capacity / 8 : 16;
+    return capacity < WAKE_AT_ONCE ? 1 : capacity < 128 ? capacity / 8 : 16;
 }
 
 /* Objects that are in use, or on their way from use to a list of the slab's. */
@@ -314,6 +317,9 @@ void heap_unlink(struct weir_heap *heap, struct slab *slab);
 
 /* What follows when a slab's countdown ended: it wakes up, or is empty. The heap is the caller's. */
 __attribute__((noinline)) void heap_slab_event(struct weir_heap *heap, struct slab *slab);
+
+/* The same, without filling a bin. */
+void heap_slab_settle(struct weir_heap *heap, struct slab *slab);
 
 /* Makes every free object reachable, those in full slabs that sleep included. */
 void heap_wake_slabs(struct weir_heap *heap);

@@ -30,8 +30,8 @@ static bool within_limit(const struct weir_arena *arena, size_t bytes)
 static void give_up(struct weir_heap *heap, size_t *keep)
 {
     heap_send_batches(heap);
-    heap_flush_bins(heap);
     heap_take_inbox(heap);
+    heap_flush_bins(heap);
     heap_drop_spares(heap, keep);
 }
 

@@ -31,8 +31,8 @@ void weir_heap_quiesce(struct weir_heap *heap)
     if (!heap->arena || atomic_load_explicit(&heap->quiet, memory_order_relaxed))
         return;
     heap_send_batches(heap);
-    heap_flush_bins(heap);
     heap_take_inbox(heap);
+    heap_flush_bins(heap);
     lock_take(&heap->lock, heap->arena->config.platform);
     mark_quiet(heap, heap->full);
     for (unsigned class = 0; class < CLASSES; class += 1)
@@ -116,9 +116,9 @@ void weir_heap_collect(struct weir_heap *heap)
         return;
     heap_wake(heap);
     heap_send_batches(heap);
-    if (heap->arena->config.prompt)
-        heap_flush_bins(heap);
     if (atomic_load_explicit(&heap->inbox, memory_order_relaxed))
         heap_take_inbox(heap);
+    if (heap->arena->config.prompt)
+        heap_flush_bins(heap);
     heap_step(heap);
 }

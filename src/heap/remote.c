@@ -2,8 +2,9 @@
  * Objects on their way home: frees by heaps that do not own the slab.
  *
  * The freeing heap collects the objects that belong to one other heap in a batch (eight batches, direct-mapped by
- * owner), whatever their slabs and classes. It sends the batch when it holds 8 KiB, when another owner wants its place,
- * or when the heap steps, collects or goes quiet. A batch arrives with one compare-and-swap at the owner's inbox:
+ * owner), whatever their slabs and classes. It sends the batch when it is to hold more than 8 KiB, when another owner
+ * wants its place, or when the heap steps, collects or goes quiet. A batch arrives with one compare-and-swap at the
+ * owner's inbox:
  *
  *     inbox ──► message ──link──► message ──link──► 0       the newest first
  *                  │                 │
@@ -131,38 +132,30 @@ void heap_take_inbox(struct weir_heap *heap)
 
 static void send(struct weir_heap *heap, struct batch *batch)
 {
+    heap->remote_frees += batch->count;
     deliver(heap->arena, batch->owner, batch->head, batch->count);
-    batch->owner = NULL;
+    *batch = (struct batch){0};
 }
 
 void heap_free_remote(struct weir_heap *heap, struct slab *slab, struct object *object, const char *operation)
 {
     struct weir_heap *owner = slab_owner(slab);
-    struct batch *batch = &heap->batches[(uintptr_t)owner / WEIR_FRAME_SIZE % BATCHES];
-    if (unlikely(batch->owner != owner)) {
-        if (unlikely(owner && owner->apart)) {
-            /* That heap may be discarded any time after this: no batch may wait for its slabs then. */
-            object->next = NULL;
-            heap->remote_frees++;
-            deliver(heap->arena, owner, object, 1);
-            return;
-        }
-        if (batch->owner)
-            send(heap, batch);
-        *batch = (struct batch){.owner = owner};
-    }
-    if (unlikely(!owner || batch->head == object)) {
+    struct batch *batch = heap_batch(heap, owner);
+    if (!owner || (batch->owner == owner && batch->head == object)) {
         misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, operation);
         return;
     }
-    object->next = batch->head;
-    batch->head = object;
-    batch->count++;
-    batch->bytes += slab->size;
-    heap->remote_frees++;
-    if (unlikely(batch->bytes >= BATCH_BYTES)) {
+    heap_event(heap);
+    if (batch->owner)
         send(heap, batch);
-        heap_event(heap);
+    if (owner->apart) {
+        /* That heap may be discarded any time after this: no batch may wait for its slabs then. */
+        object->next = NULL;
+        heap->remote_frees++;
+        deliver(heap->arena, owner, object, 1);
+    } else {
+        *batch = (struct batch){.owner = owner, .room = BATCH_BYTES};
+        heap_batch_push(batch, owner, slab, object);
     }
 }
 

@@ -95,6 +95,8 @@ RACY static void add_heap(const struct weir_heap *heap, struct weir_arena_stats 
     stats->mallocs += heap->given + heap->run_mallocs;
     stats->frees += heap->given + heap->run_frees;
     stats->remote_frees += heap->remote_frees;
+    for (unsigned i = 0; i < BATCHES; i++)
+        stats->remote_frees += heap->batches[i].count;
     stats->failed += heap->failed;
 }
 
