@@ -75,6 +75,7 @@ void statistics_json(struct text *text, const struct statistics *statistics)
         {"remote_frees", arena->remote_frees},
         {"failed", arena->failed},
         {"heaps", arena->heaps},
+        {"idle_heaps", arena->idle_heaps},
         {"slabs", arena->slabs},
         {"large", arena->runs},
         {"page_faults", usage->faults},

@@ -110,7 +110,9 @@ static void put_counts(struct text *text, const struct statistics *statistics)
     put_count(text, arena->failed);
     text_put(text, " refused\n  heaps       ");
     put_count(text, arena->heaps);
-    text_put(text, " of threads, ");
+    text_put(text, ", ");
+    put_count(text, arena->idle_heaps);
+    text_put(text, " of them idle; ");
     put_count(text, arena->slabs);
     text_put(text, " slabs; ");
     put_count(text, arena->runs);

@@ -108,6 +108,7 @@ struct weir_arena_stats {
     size_t limit;
     uint64_t mallocs, frees, remote_frees, failed; /* operations; the first two summed from heaps, exact when at rest */
     size_t run_bytes;                              /* part of live: in runs */
+    size_t idle_heaps;                             /* part of heaps: released, waiting for the next owner */
 };
 
 void weir_arena_stats(struct weir_arena *arena, struct weir_arena_stats *stats);

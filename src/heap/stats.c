@@ -100,6 +100,16 @@ RACY static void add_heap(const struct weir_heap *heap, struct weir_arena_stats 
     stats->failed += heap->failed;
 }
 
+static size_t count_idle(struct weir_arena *arena)
+{
+    size_t idle = 0;
+    lock_take(&arena->lock, arena->config.platform);
+    for (const struct weir_heap *heap = arena->idle; heap; heap = heap->next_idle)
+        idle++;
+    lock_drop(&arena->lock);
+    return idle;
+}
+
 void weir_arena_stats(struct weir_arena *arena, struct weir_arena_stats *stats)
 {
     *stats = (struct weir_arena_stats){0};
@@ -121,5 +131,6 @@ void weir_arena_stats(struct weir_arena *arena, struct weir_arena_stats *stats)
     stats->metadata = atomic_load_explicit(&arena->metadata, memory_order_relaxed) << WEIR_FRAME_SHIFT;
     stats->slabs = atomic_load_explicit(&arena->slabs, memory_order_relaxed);
     stats->runs = atomic_load_explicit(&arena->runs, memory_order_relaxed);
+    stats->idle_heaps = count_idle(arena);
     stats->limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
 }

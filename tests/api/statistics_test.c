@@ -99,6 +99,8 @@ static void json_says_what_the_program_holds(void **state)
     assert_true(number(root, "peak_resident_bytes") >= number(root, "resident_bytes"));
     assert_true(number(root, "page_faults") > 0);
     assert_int_equal(number(root, "limit_bytes"), 0);
+    assert_true(number(root, "heaps") > number(root, "idle_heaps"));
+    assert_int_equal(number(root, "idle_heaps"), 1);
     json_decref(root);
 }
 

@@ -95,6 +95,17 @@ static void what_waits_is_not_live(void **state)
     assert_int_equal(row_for(48)->live, 0);
 }
 
+static void there_is_room_for_what_fits(void **state)
+{
+    (void)state;
+    weir_heap_malloc(heap, 100);
+    weir_heap_malloc(other, 100);
+    assert_rows_add_up();
+    const struct weir_size_stats *row = row_for(100);
+    assert_int_equal(row->slabs, 2);
+    assert_in_range(row->room, (row->held - 2 * row->size) / row->size, row->held / row->size);
+}
+
 static void runs_of_odd_alignment_count_by_their_size(void **state)
 {
     (void)state;
@@ -140,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(objects_count_in_the_row_of_their_size),
         TEST(what_waits_is_not_live),
+        TEST(there_is_room_for_what_fits),
         TEST(runs_of_odd_alignment_count_by_their_size),
         TEST(what_was_forgotten_is_listed_most_bytes_first),
     };
