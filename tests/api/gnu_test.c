@@ -3,8 +3,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -143,6 +146,47 @@ static void malloc_info_accepts_no_options(void **state)
     free(out);
 }
 
+struct ring {
+    struct ring *next, *previous;
+};
+
+static struct ring *_Atomic shared[64];
+static atomic_bool stop;
+
+/* What is freed here was often allocated by another thread, and looks like a list that leads in a circle. */
+static void *pass_rings_around(void *argument)
+{
+    size_t seed = (size_t)argument;
+    while (!stop) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        struct ring *ring = malloc(sizeof *ring + (seed >> 40) % 2000);
+        ring->next = ring->previous = ring;
+        free(atomic_exchange(&shared[seed >> 58], ring));
+    }
+    return NULL;
+}
+
+static void looking_while_threads_go_on_does_no_harm(void **state)
+{
+    (void)state;
+    pthread_t threads[3];
+    FILE *nowhere = fopen("/dev/null", "w");
+    assert_non_null(nowhere);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, pass_rings_around, (void *)(i + 1)), 0);
+    for (size_t i = 0; i < 300; i++) {
+        struct mallinfo2 info = mallinfo2();
+        assert_true(info.arena < (size_t)1 << 30 && info.fordblks <= info.arena);
+        assert_int_equal(malloc_info(0, nowhere), 0);
+    }
+    stop = true;
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < 64; i++)
+        free(shared[i]);
+    fclose(nowhere);
+}
+
 static void mallopt_takes_what_glibcs_takes(void **state)
 {
     (void)state;
@@ -168,6 +212,7 @@ int main(void)
         cmocka_unit_test(the_old_mallinfo_stops_at_its_largest_number),
         cmocka_unit_test(errno_is_preserved),
         cmocka_unit_test(malloc_info_accepts_no_options),
+        cmocka_unit_test(looking_while_threads_go_on_does_no_harm),
         cmocka_unit_test(mallopt_takes_what_glibcs_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
