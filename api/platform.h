@@ -23,7 +23,4 @@ struct platform_usage {
 
 void platform_usage(struct platform_usage *usage);
 
-/* Where statistics go when the process ends: a file descriptor; -1 for nowhere. */
-int platform_report(void);
-
 #endif

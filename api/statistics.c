@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/options.h"
 #include "api/thread.h"
 
 #define ROWS_SHOWN 12u /* of the table by size; the rest is one row */
@@ -190,4 +191,16 @@ void statistics_table(struct text *text, const struct statistics *statistics)
     put_memory(text, statistics);
     put_counts(text, statistics);
     put_sizes(text, statistics);
+}
+
+void statistics_report(int file)
+{
+    struct statistics statistics;
+    struct text text = {.file = file};
+    statistics_gather(&statistics);
+    if (option(OPTION_STATS) == STATS_JSON)
+        statistics_json(&text, &statistics);
+    else
+        statistics_table(&text, &statistics);
+    text_flush(&text);
 }

@@ -23,4 +23,7 @@ void statistics_table(struct text *text, const struct statistics *statistics);
 void statistics_json(struct text *text, const struct statistics *statistics);
 void statistics_xml(struct text *text, const struct statistics *statistics);
 
+/* What WEIR_STATS asks for, to a file descriptor. The platform calls it when the process ends. */
+void statistics_report(int file);
+
 #endif

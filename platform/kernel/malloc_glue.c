@@ -6,7 +6,8 @@
  */
 #include <pthread.h>
 
-#include "api/platform.h"
+#include "api/options.h"
+#include "api/statistics.h"
 #include "platform/kernel/kernel.h"
 
 /* libgcc and libstdc++ refer to pthread functions weakly and take the presence of pthread_key_create, which the
@@ -65,8 +66,9 @@ void platform_usage(struct platform_usage *usage)
     *usage = (struct platform_usage){.resident = stats.backed << WEIR_FRAME_SHIFT};
 }
 
-/* The console. */
-int platform_report(void)
+/* Statistics go to the console. */
+__attribute__((destructor)) static void report(void)
 {
-    return 2;
+    if (option(OPTION_STATS) != STATS_OFF)
+        statistics_report(2);
 }

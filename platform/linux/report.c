@@ -1,17 +1,27 @@
 /*
- * Where statistics go when the process ends: to the file that WEIR_STATS_FILE names, else to stderr.
+ * WEIR_STATS under Linux: when and where statistics are printed.
  *
- * By then many programs have closed stderr; so it is kept under another number from the start, and written to only if
- * that still is the file it was: the program may have closed everything and opened something else there.
+ * When the program ends by exit or by returning from main, in whatever thread, and as late as can be. A library that is
+ * loaded with the program gives exit a function of its own before the loader gives it the one that runs all
+ * destructors, and exit calls them in the opposite order; the null in place of a library's handle keeps the function
+ * from being called when weir's own destructors run. In weir linked into the program a destructor is the last chance.
+ *
+ * Where: the file that WEIR_STATS_FILE names, else stderr. By then many programs have closed stderr; so it is kept
+ * under another number from the start, and written to only if that still is the file it was: the program may have
+ * closed everything and opened something else there.
  */
+#include <elf.h>
 #include <fcntl.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "api/options.h"
-#include "api/platform.h"
-#include "api/text.h"
+#include "api/statistics.h"
+
+extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden"))); /* by the linker: where this file starts */
+int __cxa_atexit(void (*function)(void *), void *argument, void *library);
 
 enum {
     KEPT_NUMBER = 200, /* the lowest for the kept stderr: out of the way of programs that expect low ones */
@@ -27,10 +37,10 @@ static bool is_kept(int file)
     return fstat(file, &status) == 0 && status.st_dev == kept_device && status.st_ino == kept_inode;
 }
 
-__attribute__((constructor)) static void keep_stderr(void)
+static void keep_stderr(void)
 {
     struct stat status;
-    if (option(OPTION_STATS) == STATS_OFF || *option_text(OPTION_STATS_FILE) || fstat(STDERR_FILENO, &status) != 0)
+    if (*option_text(OPTION_STATS_FILE) || fstat(STDERR_FILENO, &status) != 0)
         return;
     kept_device = status.st_dev;
     kept_inode = status.st_ino;
@@ -57,7 +67,8 @@ static bool expand(char *path, size_t room, const char *pattern)
     return true;
 }
 
-int platform_report(void)
+/* -1 if there is nowhere to write. */
+static int open_report(void)
 {
     char path[1200];
     const char *pattern = option_text(OPTION_STATS_FILE);
@@ -74,4 +85,33 @@ int platform_report(void)
         text_flush(&line);
     }
     return file;
+}
+
+static void report(void *unused)
+{
+    (void)unused;
+    int file = open_report();
+    if (file >= 0)
+        statistics_report(file);
+}
+
+/* Whether weir is linked into the program itself: then this is the file whose program headers the kernel names. */
+static bool is_in_program(void)
+{
+    return (uintptr_t)&__ehdr_start + __ehdr_start.e_phoff == getauxval(AT_PHDR);
+}
+
+__attribute__((constructor)) static void report_start(void)
+{
+    if (option(OPTION_STATS) == STATS_OFF)
+        return;
+    keep_stderr();
+    if (!is_in_program())
+        __cxa_atexit(report, NULL, NULL);
+}
+
+__attribute__((destructor)) static void report_end(void)
+{
+    if (option(OPTION_STATS) != STATS_OFF && is_in_program())
+        report(NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * Statistics of programs that run on weir: WEIR_STATS, malloc_stats, malloc_info. argv[1]: libweir.so, argv[2]: holder,
- * which see.
+ * which see, argv[3]: the library late.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-static const char *library, *holder;
+static const char *library, *holder, *late;
 static char output[1 << 16], directory[] = "/tmp/weir-statistics-XXXXXX";
 
 /* Runs a shell command; returns its exit code, puts its stdout into `output`. */
@@ -151,6 +151,19 @@ static void it_is_printed_however_the_program_ends(void **state)
     assert_string_equal(output, "");
 }
 
+/* The destructors of other libraries still free. */
+static void it_is_printed_last_of_all(void **state)
+{
+    (void)state;
+    char line[4096];
+    snprintf(line, sizeof line, "env WEIR_STATS=json LD_PRELOAD='%s %s' '%s' 2>&1", library, late, holder);
+    assert_int_equal(shell(line), 0);
+    json_t *root = parse();
+    assert_true(number(root, "mallocs") > 6000);
+    assert_true(number(row_of(root, 500), "live") < 100);
+    json_decref(root);
+}
+
 static void files_of_the_program_are_left_alone(void **state)
 {
     (void)state;
@@ -237,15 +250,17 @@ static int remove_directory(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc < 3)
+    if (argc < 4)
         return 1;
     library = argv[1];
     holder = argv[2];
+    late = argv[3];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_says_what_the_program_holds),
         cmocka_unit_test(json_adds_up),
         cmocka_unit_test(people_get_a_table),
         cmocka_unit_test(it_is_printed_however_the_program_ends),
+        cmocka_unit_test(it_is_printed_last_of_all),
         cmocka_unit_test(files_of_the_program_are_left_alone),
         cmocka_unit_test(a_file_for_each_process_or_one_for_all),
         cmocka_unit_test(a_limit_is_told),
