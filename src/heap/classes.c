@@ -1,5 +1,10 @@
 #include "src/heap/classes.h"
 
+enum policy {
+    SLAB_ORDER_SMALL = 4, /* slabs grow to 64 KiB … */
+    SLAB_OBJECTS = 16,    /* … or for so many objects */
+};
+
 #define FOUR(c) (c), (c), (c), (c)
 
 const uint8_t class_of_granules[TABLED_SIZE_MAX / GRANULE + 1] = {
@@ -21,15 +26,22 @@ const uint32_t class_inverse[CLASSES] = {
     EIGHT(2048, 256), EIGHT(4096, 512), EIGHT(8192, 1024), EIGHT(16384, 2048),
 };
 
+/* The order at which slabs stop growing. */
+static unsigned most_order(unsigned class)
+{
+    unsigned order = log2_ceil(class_size(class) * SLAB_OBJECTS >> WEIR_FRAME_SHIFT);
+    return order < SLAB_ORDER_SMALL ? SLAB_ORDER_SMALL : order < SLAB_ORDER_MAX ? order : SLAB_ORDER_MAX;
+}
+
 /* The least order: the first that wastes at most a quarter, else the one that wastes the smallest part. */
 static unsigned least_order(unsigned class)
 {
     size_t size = class_size(class);
-    unsigned best = SLAB_ORDER_MAX;
-    size_t best_waste = (WEIR_FRAME_SIZE << SLAB_ORDER_MAX) % size;
-    for (unsigned order = class_order_min(class); order <= SLAB_ORDER_MAX; order++) {
-        size_t waste = (WEIR_FRAME_SIZE << order) % size << (SLAB_ORDER_MAX - order);
-        if (waste <= (WEIR_FRAME_SIZE << SLAB_ORDER_MAX) / 4)
+    unsigned best = SLAB_ORDER_SMALL;
+    size_t best_waste = (WEIR_FRAME_SIZE << SLAB_ORDER_SMALL) % size;
+    for (unsigned order = class_order_min(class); order <= SLAB_ORDER_SMALL; order++) {
+        size_t waste = (WEIR_FRAME_SIZE << order) % size << (SLAB_ORDER_SMALL - order);
+        if (waste <= (WEIR_FRAME_SIZE << SLAB_ORDER_SMALL) / 4)
             return order;
         if (waste <= best_waste && order < best) {
             best = order;
@@ -41,6 +53,8 @@ static unsigned least_order(unsigned class)
 
 unsigned class_slab_order(unsigned class, size_t slabs)
 {
-    unsigned order = least_order(class) + (slabs >= 1 ? log2_floor(slabs) + 1 : 0);
-    return order < SLAB_ORDER_MAX ? order : SLAB_ORDER_MAX;
+    if (slabs == 0)
+        return least_order(class);
+    unsigned order = least_order(class) + log2_floor(slabs) + 1, most = most_order(class);
+    return order < most ? order : most;
 }

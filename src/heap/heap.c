@@ -16,8 +16,11 @@
  */
 #include "src/heap/fast.h"
 
-/* How many partial slabs are compared before one is taken. */
-#define FULLEST_OF 4u
+enum policy {
+    FULLEST_OF = 4,      /* how many partial slabs are compared before one is taken */
+    HAND_ON_OBJECTS = 8, /* at most so many, and so many bytes, of what comes home goes into the bin */
+    HAND_ON_BYTES = 32768,
+};
 
 const struct weir_heap weir_heap_empty;
 
@@ -119,21 +122,36 @@ void heap_slab_settle(struct weir_heap *heap, struct slab *slab)
         emptied(heap, slab);
 }
 
-/* The object that just came home to a slab of few, in which nothing else is free, goes straight into the bin if that
- * is empty: the slab need not move between lists for a single object. False if it is to settle. */
+/* Whether one more object may go straight into the bin of the class. */
+static bool may_hand_on(const struct weir_heap *heap, unsigned class, size_t size)
+{
+    unsigned handed = heap->handed[class];
+    return handed == 0 || (handed < HAND_ON_OBJECTS && (handed + 1) * size <= HAND_ON_BYTES);
+}
+
+/* The object that just came home to a slab of few, in which nothing else is free, goes straight into the bin: the slab
+ * need not move between lists for a single object. False if it is to settle. */
 static bool hand_on(struct weir_heap *heap, struct slab *slab)
 {
     unsigned class = slab->class;
     struct object *object = slab->free, *ready = heap->bin[class];
-    if (ready && ready != object)
-        return false;
-    slab->free = NULL;
-    slab->left = 1;
-    if (unlikely(ready != NULL)) {
+    if (!ready)
+        heap->handed[class] = 0;
+    if (unlikely(ready == object)) {
+        /* It is there already; the fast path overwrote its link. */
+        object->next = heap->under[class];
+        slab->free = NULL;
+        slab->left = 1;
         misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, "free");
         return true;
     }
+    if (!may_hand_on(heap, class, slab->size))
+        return false;
+    slab->free = NULL;
+    slab->left = 1;
+    object->next = heap->under[class] = ready;
     heap->bin[class] = object;
+    heap->handed[class]++;
     heap->given++;
     heap->fresh[class] = false;
     return true;
@@ -141,7 +159,8 @@ static bool hand_on(struct weir_heap *heap, struct slab *slab)
 
 void heap_slab_event(struct weir_heap *heap, struct slab *slab)
 {
-    if (slab->rest && slab->capacity < WAKE_AT_ONCE && !is_quiet(heap) && hand_on(heap, slab))
+    if (slab->rest && slab->capacity < WAKE_AT_ONCE && !heap->arena->config.prompt && !is_quiet(heap) &&
+        hand_on(heap, slab))
         return;
     heap_slab_settle(heap, slab);
 }
@@ -264,7 +283,9 @@ void *heap_malloc_slow(struct weir_heap *heap, size_t size)
     if (size > SMALL_MAX)
         return run_malloc(heap, size, 1, false);
     unsigned class = class_of(size);
-    return refill_from_current(heap, class) || refill(heap, class) ? heap_pop_class(heap, class) : NULL;
+    if (!heap->bin[class] && !refill_from_current(heap, class) && !refill(heap, class))
+        return NULL;
+    return heap_pop_class(heap, class);
 }
 
 void *weir_heap_malloc(struct weir_heap *heap, size_t size)

@@ -116,6 +116,8 @@ struct weir_heap {
     struct slab *partial[CLASSES];       /* LIFO */
     struct slab *current[CLASSES];       /* the slab that last filled the bin */
     uint32_t slabs[CLASSES];             /* full ones included, kept ones not */
+    struct object *under[CLASSES];       /* what was in the bin before the last object handed on to it */
+    uint8_t handed[CLASSES];             /* how many were since it was empty, see hand_on */
     bool fresh[CLASSES];                 /* whether all of the bin is zero but for the links */
     uint64_t empty[(CLASSES + 63) / 64]; /* whether the current slab is empty */
     uint64_t stale[(CLASSES + 63) / 64]; /* whether it has been so for a whole step */
