@@ -12,12 +12,18 @@ typedef void (*new_handler)(void);
 new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
 
-/* Memory is out: true if the program's handler ran, so that it is worth another try. */
-static bool handler_ran(void)
+/* Calls the handler; false if it threw (handler.cc). */
+bool handler_returns(new_handler handler);
+
+/* Memory is out: true if the program's handler ran, so that it is worth another try. What it throws goes on to the
+ * caller, but not out of the nothrow forms. */
+static bool handler_ran(bool nothrow)
 {
     new_handler handler = get_new_handler ? get_new_handler() : NULL;
     if (!handler)
         return false;
+    if (nothrow)
+        return handler_returns(handler);
     handler();
     return true;
 }
@@ -28,7 +34,7 @@ static SLOW void *new_aligned(size_t size, size_t alignment, bool nothrow)
         void *object = alignment <= GRANULE ? face_malloc(size) : face_aligned(alignment, size);
         if (likely(object != NULL))
             return object;
-        if (handler_ran())
+        if (handler_ran(nothrow))
             continue;
         if (nothrow)
             return NULL;
