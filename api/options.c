@@ -8,7 +8,6 @@
 
 #include "api/text.h"
 
-#define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define TIB ((size_t)1 << 40)
 
@@ -277,9 +276,10 @@ static void complain_of_place(const struct description *option)
 static bool means_something(const struct description *option)
 {
 #ifdef WEIR_GUEST
-    return option->place != LINUX;
+    return option->place == EVERYWHERE;
 #else
-    return option->place == EVERYWHERE || option->place == LINUX;
+    (void)option;
+    return true;
 #endif
 }
 
