@@ -19,7 +19,7 @@ SLOW void face_free_sized(void *object, size_t size);
 /* free, held to a size. */
 static inline void free_with_size(void *object, size_t size)
 {
-    if (unlikely(size > TABLED_SIZE_MAX || !heap_push_tabled(thread_heap, object, size)))
+    if (unlikely(size > TABLED_SIZE_MAX || !thread_push_tabled(object, size)))
         face_free_sized(object, size);
 }
 

@@ -52,7 +52,7 @@ void face_free_sized(void *object, size_t size)
 
 static __attribute__((noinline)) void *malloc_above_table(size_t size)
 {
-    void *object = likely(size <= SMALL_MAX) ? heap_pop(thread_heap, size) : NULL;
+    void *object = likely(size <= SMALL_MAX) ? thread_pop(size) : NULL;
     return likely(object != NULL) ? object : face_malloc(size);
 }
 
@@ -60,13 +60,13 @@ FACE void *malloc(size_t size)
 {
     if (unlikely(size > TABLED_SIZE_MAX))
         return malloc_above_table(size);
-    void *object = heap_pop_tabled(thread_heap, size);
+    void *object = thread_pop_tabled(size);
     return likely(object != NULL) ? object : face_malloc(size);
 }
 
 FACE void free(void *ptr)
 {
-    if (unlikely(!heap_push(thread_heap, ptr)))
+    if (unlikely(!thread_push(ptr)))
         face_free(ptr, "free");
 }
 

@@ -46,13 +46,13 @@ static SLOW void *new_aligned(size_t size, size_t alignment, bool nothrow)
 
 static inline void *new_object(size_t size, bool nothrow)
 {
-    void *object = likely(size <= TABLED_SIZE_MAX) ? heap_pop_tabled(thread_heap, size) : NULL;
+    void *object = likely(size <= TABLED_SIZE_MAX) ? thread_pop_tabled(size) : NULL;
     return likely(object != NULL) ? object : new_aligned(size, 1, nothrow);
 }
 
 static inline void delete_object(void *object)
 {
-    if (unlikely(!heap_push(thread_heap, object)))
+    if (unlikely(!thread_push(object)))
         face_free(object, "operator delete");
 }
 

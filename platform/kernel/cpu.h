@@ -15,6 +15,7 @@
 #include "layout.h"
 
 struct thread;
+struct weir_heap;
 
 /* What the processor pushed. */
 struct trap_frame {
@@ -37,11 +38,13 @@ struct cpu {
     struct trap_frame fault_frame; /* where it struck, */
     uint64_t fault_cr2, fault_rax; /* the address at fault for page faults; used by ring 0 */
     struct cpu *self;              /* constant */
+    struct weir_heap *heap;        /* of weir's malloc, for its fast paths: weir_heap_empty while it is quiet */
 
     uint32_t number, apic; /* constant */
     _Atomic(bool) online;  /* it runs threads */
     _Atomic(bool) halted;  /* it is about to halt, or has, and wants VECTOR_WAKE when a thread becomes ready */
     bool faulted;          /* it is printing an exception: a second one meanwhile is not printed */
+    struct weir_heap *_Atomic own_heap; /* made once, by any CPU; null before */
     uint64_t translations; /* the generation of translations that its TLB is not older than, see paging.c */
 } __attribute__((aligned(CPU_SIZE)));
 
@@ -60,6 +63,7 @@ AT_OFFSET(interrupted, CPU_INTERRUPTED);
 AT_OFFSET(fault, CPU_FAULT);
 AT_OFFSET(fault_cr2, CPU_FAULT_CR2);
 AT_OFFSET(self, CPU_SELF);
+AT_OFFSET(heap, CPU_HEAP);
 #undef AT_OFFSET
 _Static_assert(sizeof(struct cpu) == CPU_SIZE, "one CPU after the other");
 

@@ -52,8 +52,10 @@ uint64_t devices_poll(uint64_t now);
 /* Memory is short by `bytes`: true if something was given back and the allocation is worth another try. */
 bool devices_relieve(size_t bytes);
 
-/* Called by a CPU that found nothing to run, before it halts. Weak; for the malloc glue (no TLS, see above). */
+/* Called by a CPU that found nothing to run, before it halts; and by one whose thread has used up its slice. Weak; for
+ * the malloc glue (no TLS, see above). */
 void weir_kernel_idle(void);
+void weir_kernel_tick(void);
 
 /* --- the command line: words before ` -- ` --- */
 

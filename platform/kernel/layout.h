@@ -61,6 +61,7 @@
 #define CPU_FAULT_CR2       176
 #define CPU_FAULT_RAX       184
 #define CPU_SELF            192
+#define CPU_HEAP            200
 #define CPU_SIZE            256
 
 /* The stacks of one CPU in ring 3, from CPU_STACKS up: guard, exception stack, guard, kernel stack. A stack pointer in

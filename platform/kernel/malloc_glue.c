@@ -10,10 +10,11 @@
 #include "api/statistics.h"
 #include "platform/kernel/kernel.h"
 
-/* libgcc and libstdc++ refer to pthread functions weakly and take the presence of pthread_key_create, which the
- * thread's heap needs, for a sign that all of them are there. */
+/* libgcc and libstdc++ refer to pthread functions weakly and take the presence of pthread_key_create for a sign that
+ * all of them are there. */
 typedef void function(void);
 __attribute__((used)) static function *const taken_for_granted[] = {
+    (function *)pthread_key_create,
     (function *)pthread_once,
     (function *)pthread_getspecific,
     (function *)pthread_setspecific,

@@ -16,12 +16,13 @@
 #include "console.h"
 #include "kernel.h"
 #include "paging.h"
+#include "sequence.h"
 #include "sleepers.h"
 #include "syscalls.h"
 #include "thread.h"
 
-#define SLICE_NS           10000000
-#define SPIN_NS            50000 /* a halt and the interrupt that ends it cost as much */
+#define SLICE_NS           10000000 /* weir.slice says otherwise */
+#define SPIN_NS            50000    /* a halt and the interrupt that ends it cost as much */
 #define LEAVE_NS           1000000
 #define DEVICES_NS         20000000 /* after boot: now the devices are started */
 #define DETECT_MAX_NS      300000
@@ -40,6 +41,7 @@ static _Atomic(uint64_t) devices_due = NEVER;
 static bool devices_started; /* guarded by `working` */
 static _Atomic(bool) working;
 static _Atomic(bool) preemptive;
+static uint64_t slice_ns = SLICE_NS;
 
 bool scheduler_preemptive(void)
 {
@@ -168,11 +170,15 @@ static void look_at_clock(bool busy)
         work(now);
 }
 
-/* Time for the next tick of this CPU. */
-static void arm_slice(void)
+void scheduler_slice(uint64_t nanoseconds)
+{
+    slice_ns = nanoseconds;
+}
+
+void scheduler_arm_slice(void)
 {
     if (preemptive)
-        clock_arm(SLICE_NS);
+        clock_arm(slice_ns);
 }
 
 /* If the timer struck since the slice began, a new one begins. */
@@ -181,14 +187,13 @@ static void restart_slice(struct cpu *cpu)
     if (!cpu->tick)
         return;
     cpu->tick = 0;
-    arm_slice();
+    scheduler_arm_slice();
 }
 
 static void idle(struct cpu *cpu)
 {
     if (console_dirty())
         kernel_flush();
-    weir_kernel_idle();
     uint64_t spin_until = kernel_now() + SPIN_NS;
     for (;;) {
         if (queued)
@@ -198,6 +203,7 @@ static void idle(struct cpu *cpu)
             break;
         pause();
     }
+    weir_kernel_idle();
     cpu->tick = 0;
     cpu->halted = true;
     atomic_thread_fence(memory_order_seq_cst);
@@ -236,7 +242,7 @@ void schedule(void)
     simd_load(thread);
     __asm__ volatile("wrfsbase %0" : : "r"(thread->fs) : "memory");
     if (idled)
-        arm_slice();
+        scheduler_arm_slice();
     restart_slice(cpu);
 }
 
@@ -257,7 +263,7 @@ void scheduler_start(void)
 {
     lock_take(&scheduler, weir_kernel_platform());
     schedule();
-    arm_slice();
+    scheduler_arm_slice();
 }
 
 /* --- the entries from assembly --- */
@@ -274,6 +280,9 @@ void preempted_entry(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
     preemptive = true; /* if it was too late when asked */
+    sequence_restart(thread);
+    if (cpu->tick)
+        weir_kernel_tick();
     look_at_clock(true);
     after_tick(cpu, thread);
 }
@@ -325,6 +334,10 @@ __attribute__((weak)) bool devices_relieve(size_t bytes)
 }
 
 __attribute__((weak)) void weir_kernel_idle(void)
+{
+}
+
+__attribute__((weak)) void weir_kernel_tick(void)
 {
 }
 

@@ -10,6 +10,7 @@
 #include "kernel.h"
 #include "paging.h"
 #include "thread.h"
+#include "weir/heap.h"
 
 #define WAIT_NS         2000000000
 #define FLAG_INTERRUPTS 0x200
@@ -41,6 +42,7 @@ void cpu_init(unsigned number)
     struct cpu *cpu = &cpus[number];
     char *stub = stub_cpus + (size_t)number * STUB_CPU_SIZE, *stacks = stacks_of(number);
     cpu->self = cpu;
+    cpu->heap = (struct weir_heap *)&weir_heap_empty;
     cpu->number = number;
     cpu->stacks = stacks;
     cpu->lapic = (volatile uint32_t *)DEVICE_BASE;

@@ -315,8 +315,7 @@ static void start_program(void)
     kernel_program_starts();
     if (tool)
         kprintf("\x1eweir main us=%lu cpus=%u timer=%d\n", kernel_now() / 1000, cpus_online, scheduler_preemptive());
-    if (scheduler_preemptive())
-        clock_arm(10000000);
+    scheduler_arm_slice();
 }
 
 static void start_cpus(uint64_t rsdp)
@@ -355,6 +354,9 @@ void kernel_start(void)
     cpu_start_features();
     clock_init(entered);
     scheduler_detect_timer();
+    const char *slice = kernel_option("weir.slice");
+    if (slice && *slice)
+        scheduler_slice(number(&slice) * 1000);
     start_cpus(rsdp);
     start_program();
 }

@@ -101,8 +101,10 @@ void thread_ready(struct thread *); /* lock held */
 void thread_wait(struct thread *thread, uint64_t deadline, long result_at_deadline);
 void thread_wake(struct thread *thread, long result); /* lock held */
 void scheduler_yield(struct thread *thread);
-void scheduler_start(void);        /* on each CPU, instead of returning to a thread */
-void scheduler_due(uint64_t when); /* something wants to be done at `when` */
+void scheduler_start(void);                 /* on each CPU, instead of returning to a thread */
+void scheduler_slice(uint64_t nanoseconds); /* how long a thread runs before others get their turn */
+void scheduler_arm_slice(void);             /* time for the next tick of this CPU */
+void scheduler_due(uint64_t when);          /* something wants to be done at `when` */
 bool scheduler_preemptive(void);
 void scheduler_detect_timer(void);
 uint64_t scheduler_next_deadline(void);

@@ -54,7 +54,8 @@ static void check_slab(struct check *check, struct slab *slab)
     hold(check, used != 0 || slab->carved == 0 || current, "used = 0 => current, or kept for any class");
     hold(check, !current || (used == 0) == bit_test(owner->empty, slab->class), "the heap knows its empty slabs");
     hold(check, !(marks & SLAB_QUIET) || !(marks & SLAB_EMPTY), "QUIET marks ordinary slabs only");
-    hold(check, marks || !atomic_load(&owner->quiet) || owner == arena->orphans, "slabs of a quiet heap are marked");
+    hold(check, marks || !atomic_load(&owner->quiet) || owner->unmarked || owner == arena->orphans,
+         "slabs of a quiet heap are marked");
     check->slabs++;
     check->frames += frames;
 }

@@ -139,6 +139,7 @@ struct weir_heap {
     /* anybody */
     _Alignas(64) _Atomic(struct object *) inbox; /* what others freed */
     _Atomic(bool) quiet;                         /* written under the lock */
+    bool unmarked;                               /* when it is quiet: see heap_rest */
     struct lock lock;
 
     /* under the arena's lock */
@@ -348,6 +349,10 @@ void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
 void *heap_malloc_slow(struct weir_heap *heap, size_t size);
 
 /* --- owner.c --- */
+
+/* weir_heap_quiesce for an owner whose fast paths cannot reach the heap before he has come back through heap_wake: no
+ * slab is marked, so that it costs the same however large the heap is. */
+void heap_rest(struct weir_heap *heap);
 
 /* Ends the heap's quiet time, if it is quiet. First thing in every slow path. */
 void heap_wake_slow(struct weir_heap *heap);

@@ -26,7 +26,7 @@ static void mark_quiet(struct weir_heap *heap, struct slab *list)
             slab_set_owner(slab, heap, SLAB_QUIET);
 }
 
-void weir_heap_quiesce(struct weir_heap *heap)
+static void go_quiet(struct weir_heap *heap, bool mark)
 {
     if (!heap->arena || atomic_load_explicit(&heap->quiet, memory_order_relaxed))
         return;
@@ -34,13 +34,25 @@ void weir_heap_quiesce(struct weir_heap *heap)
     heap_take_inbox(heap);
     heap_flush_bins(heap);
     lock_take(&heap->lock, heap->arena->config.platform);
-    mark_quiet(heap, heap->full);
-    for (unsigned class = 0; class < CLASSES; class += 1)
+    heap->unmarked = !mark;
+    if (mark)
+        mark_quiet(heap, heap->full);
+    for (unsigned class = 0; mark && class < CLASSES; class += 1)
         mark_quiet(heap, heap->partial[class]);
     atomic_store_explicit(&heap->quiet, true, memory_order_seq_cst);
     struct object *strangers = heap_take_inbox_locked(heap);
     lock_drop(&heap->lock);
     heap_deliver(heap->arena, strangers);
+}
+
+void weir_heap_quiesce(struct weir_heap *heap)
+{
+    go_quiet(heap, true);
+}
+
+void heap_rest(struct weir_heap *heap)
+{
+    go_quiet(heap, false);
 }
 
 /* Moves a slab between lists of two heaps, whose locks the caller holds or who are his. */

@@ -61,7 +61,7 @@ class Guests:
         if key not in self.images:
             image = self.folder / f"{program}-{len(self.images)}.img"
             subprocess.run([self.weir, "build", self.root / f"tests/kernel/guest/{program}.c", "-o", image,
-                            f"--malloc={malloc}", *flags], check=True)
+                            f"--malloc={malloc}", f"-I{self.root}/include", *flags], check=True)
             self.images[key] = image
         return self.images[key]
 
@@ -151,6 +151,18 @@ def a_thousand_threads_on_weir(run):
 def threads_are_preempted(run):
     for cpus in (1, 2):
         run("preempt", cpus=cpus).expect(0, "preempt\n")
+
+
+@test(MICROVM)
+def heaps_are_whole_under_preemption(run):
+    for cpus in (1, 2):
+        run("heaps", "torn", "6", cpus=cpus, malloc="weir", options=["weir.slice=200"]).expect(0, "heaps\n")
+
+
+@test(MICROVM)
+def waiting_threads_hold_nothing(run):
+    for cpus in (1, 2):
+        run("heaps", "waiting", cpus=cpus, malloc="weir").expect(0, "heaps\n")
 
 
 @test(EVERYWHERE)

@@ -62,7 +62,7 @@ timer:
     mov 32(%rsp), %rax      /* rsp */
     sub %gs:CPU_STACKS, %rax
     cmp $STACKS_SIZE, %rax
-    jbe 2f
+    jbe 1f
     cmpl $0, %gs:CPU_PREEMPT
     jne 1f
     cmpq $system_call_stub, 8(%rsp)
@@ -77,7 +77,7 @@ timer:
     popq %gs:CPU_INTERRUPTED + 32
     mov %gs:CPU_INTERRUPT_FRAME, %rsp
     iretq
-1:  mov %gs:CPU_LAPIC, %rax /* try again soon: the thread may make no system call */
+1:  mov %gs:CPU_LAPIC, %rax /* try again soon: the thread (that will run) may make no system call */
     movl $TIMER_RETRY, 0x380(%rax)
 2:  pop %rax
     iretq
