@@ -45,9 +45,10 @@ enum option_madvise {
 };
 
 enum option_huge {
-    HUGE_DEFAULT, /* as the system is set */
+    HUGE_DEFAULT, /* for what a process needs beyond its first 16 MiB */
     HUGE_NEVER,
     HUGE_ALWAYS,
+    HUGE_SYSTEM, /* as the system is set */
 };
 
 extern _Atomic(size_t) option_values[OPTIONS];

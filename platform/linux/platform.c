@@ -139,5 +139,5 @@ const struct weir_platform linux_platform = {
     .random = random_bits,
     .error = error,
     .panic = panic,
-    .heartbeat = space_heartbeat,
+    .heartbeat = give_back_heartbeat,
 };

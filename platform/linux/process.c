@@ -29,12 +29,13 @@ struct weir_arena *platform_arena(void)
 
 bool platform_give_back(size_t keep)
 {
-    return space_give_back(keep, 0);
+    return give_back(keep, 0);
 }
 
 static void before_fork(void)
 {
     thread_lock_all();
+    give_back_lock();
     if (process_arena())
         arena_lock_all(process_arena());
 }
@@ -43,7 +44,14 @@ static void after_fork(void)
 {
     if (process_arena())
         arena_unlock_all(process_arena());
+    give_back_unlock();
     thread_unlock_all();
+}
+
+static void after_fork_in_child(void)
+{
+    background_forked();
+    after_fork();
 }
 
 /* Not when the arena is made: registering may allocate. Before all other constructors (in the archive by the section's
@@ -51,7 +59,7 @@ static void after_fork(void)
  * may allocate. */
 static void register_fork(void)
 {
-    pthread_atfork(before_fork, after_fork, after_fork);
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 __attribute__((used, section(".init_array.00000"))) static void (*const at_first)(void) = register_fork;

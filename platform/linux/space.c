@@ -6,11 +6,14 @@
  * end the range is made readable and writable in steps that double up to 1 GiB, and added to the frame table: zero, and
  * not yet backed by memory.
  *
- *     base          committed                         end
- *      | frame table's  | reserved, no access          |
+ *     base      huge       committed                    end
+ *      | frame table's       | reserved, no access       |
+ *      | small    | huge pages, where the kernel has them |
  *
- * Free frames go back to the kernel (MADV_DONTNEED) on malloc_trim, and from the heap's heartbeat when many of them
- * have not been used for a while: the rest is kept, because what was freed a moment ago is what is wanted next.
+ * Huge pages are asked for beyond the first step only: a small process keeps small pages, and with them its small
+ * resident memory; a large one takes a fault for each 2 MiB instead of each 4 KiB. Because the range is filled from its
+ * low end and frames are taken from the fullest 2 MiB first, what huge pages hold beyond what is used is about one of
+ * them. All of it is one mapping, so that it costs two system calls at the start.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -20,6 +23,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "api/options.h"
 #include "platform/linux/linux.h"
 #include "src/base/bits.h"
 #include "src/base/lock.h"
@@ -31,36 +35,39 @@ enum policy {
     RANGE_TIMES_MEMORY = 4, /* reserve this much of what the machine has */
     STEP_FIRST_MIB = 16,
     STEP_LAST_MIB = 1024,
-    KEEP_LEAST_MIB = 32,   /* never give back from the heartbeat below this much free memory … */
-    KEEP_PART_OF_USED = 4, /* … or this part of what is in use */
-    COLD_MS = 100,         /* what was freed this recently stays */
-    HEARTBEAT_MS = 20,     /* how often the heartbeat looks */
-    GIVE_BACK_ORDER = 4,   /* in blocks of at least 64 KiB; trim gives back down to single frames */
 };
 
 static struct {
     struct weir_frames *frames;
     uintptr_t committed, end;
+    uintptr_t huge; /* huge pages are for what lies above; `end`: for nothing */
     size_t step;
     struct lock lock;
-    _Atomic(uint64_t) looked_at;
+    atomic_bool huge_allowed;
 } space;
 
-/* Address space that the process may still take: all of it unless RLIMIT_AS says otherwise, a part of the rest then,
- * because stacks and libraries need some, too. */
-static size_t allowed(void)
+static size_t limit_of(int resource)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return SIZE_MAX;
-    return limit.rlim_cur / 8 * 5;
+    return getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : limit.rlim_cur;
+}
+
+/* Address space that the process may still take: all of it unless a limit says otherwise. Of RLIMIT_AS a part, because
+ * stacks and libraries need some, too. The frame table's metadata is data for RLIMIT_DATA, as large as the range asks
+ * for, and the range need not be larger than what the limit lets anybody have. */
+static size_t allowed(void)
+{
+    size_t space = limit_of(RLIMIT_AS), data = limit_of(RLIMIT_DATA);
+    space = space == SIZE_MAX ? space : space / 8 * 5;
+    return space < data ? space : data;
 }
 
 static size_t wanted(void)
 {
+    size_t asked = option(OPTION_RESERVE);
     struct sysinfo info;
     size_t memory = sysinfo(&info) == 0 ? (size_t)info.totalram * info.mem_unit : 4 * GIB;
-    size_t range = (size_t)1 << log2_ceil(memory * RANGE_TIMES_MEMORY);
+    size_t range = asked ? round_up(asked, 2 * MIB) : (size_t)1 << log2_ceil(memory * RANGE_TIMES_MEMORY);
     size_t most = WEIR_FRAMES_SPAN_MAX << WEIR_FRAME_SHIFT, least = allowed();
     range = range < most ? range : most;
     return range < least ? range : round_down(least, 2 * MIB);
@@ -70,6 +77,21 @@ static void *reserve(size_t bytes, int protection)
 {
     void *range = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return range == MAP_FAILED ? NULL : range;
+}
+
+/* Tells the kernel what is wanted of the range, before any of it is used. */
+static void choose_pages(uintptr_t base, uintptr_t end)
+{
+    size_t wish = option(OPTION_HUGE);
+    space.huge = end;
+    if (wish == HUGE_NEVER)
+        madvise((void *)base, end - base, MADV_NOHUGEPAGE);
+    if (wish == HUGE_SYSTEM || wish == HUGE_NEVER)
+        return;
+    uintptr_t huge = wish == HUGE_ALWAYS ? base : base + STEP_FIRST_MIB * MIB;
+    if (huge < end && madvise((void *)huge, end - huge, MADV_HUGEPAGE) == 0)
+        space.huge = huge;
+    space.huge_allowed = true;
 }
 
 /* A range of `bytes` that starts at a multiple of 2 MiB, with its frame table's metadata. */
@@ -97,6 +119,7 @@ static bool reserve_range(size_t bytes)
     space.committed = base;
     space.end = base + bytes;
     space.step = STEP_FIRST_MIB * MIB;
+    choose_pages(base, space.end);
     return space.frames != NULL;
 }
 
@@ -143,41 +166,20 @@ struct weir_frames *space_create(void)
     return space.frames;
 }
 
-bool space_give_back(size_t keep, uint64_t cold_before)
+struct weir_frames *space_frames(void)
 {
-    struct weir_range ranges[64];
-    struct weir_frames_stats stats;
-    weir_frames_stats(space.frames, &stats);
-    size_t kept = keep >> WEIR_FRAME_SHIFT, given = 0;
-    unsigned order = cold_before ? GIVE_BACK_ORDER : 0;
-    int error = errno;
-    while (stats.free_backed > kept + given) {
-        size_t n = weir_frames_isolate(space.frames, order, stats.free_backed - kept - given, cold_before, ranges,
-                                       sizeof ranges / sizeof *ranges);
-        if (n == 0)
-            break;
-        for (size_t i = 0; i < n; i++) {
-            madvise((void *)ranges[i].start, ranges[i].frames << WEIR_FRAME_SHIFT, MADV_DONTNEED);
-            given += ranges[i].frames;
-        }
-        weir_frames_unisolate(space.frames, ranges, n, true);
-    }
-    errno = error;
-    return given > 0;
+    return space.frames;
 }
 
-void space_heartbeat(void *context)
+void space_allow_huge(bool allowed)
 {
-    (void)context;
-    uint64_t now = linux_now(NULL), before = atomic_load_explicit(&space.looked_at, memory_order_relaxed);
-    if (now - before < HEARTBEAT_MS * UINT64_C(1000000) ||
-        !atomic_compare_exchange_strong_explicit(&space.looked_at, &before, now, memory_order_relaxed,
-                                                 memory_order_relaxed))
+    if (atomic_load_explicit(&space.huge_allowed, memory_order_relaxed) == allowed || space.huge == space.end)
         return;
-    struct weir_frames_stats stats;
-    weir_frames_stats(space.frames, &stats);
-    size_t keep = ((stats.managed - stats.free) << WEIR_FRAME_SHIFT) / KEEP_PART_OF_USED;
-    keep = keep > KEEP_LEAST_MIB * MIB ? keep : KEEP_LEAST_MIB * MIB;
-    if (stats.free_backed << WEIR_FRAME_SHIFT > keep)
-        space_give_back(keep / 2, now - COLD_MS * UINT64_C(1000000));
+    atomic_store_explicit(&space.huge_allowed, allowed, memory_order_relaxed);
+    madvise((void *)space.huge, space.end - space.huge, allowed ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+bool space_may_be_huge(uintptr_t address)
+{
+    return address >= space.huge || option(OPTION_HUGE) == HUGE_SYSTEM;
 }

@@ -163,6 +163,8 @@ void heap_slab_event(struct weir_heap *heap, struct slab *slab)
         hand_on(heap, slab))
         return;
     heap_slab_settle(heap, slab);
+    if (!is_quiet(heap))
+        heap_pulse(heap);
 }
 
 void heap_wake_slabs(struct weir_heap *heap)
@@ -430,6 +432,14 @@ void heap_discard_slabs(struct weir_heap *heap)
     discard(heap, heap->full);
 }
 
+void heap_tell_freed(struct weir_heap *heap)
+{
+    const struct weir_platform *platform = heap->arena->config.platform;
+    heap->freed = 0;
+    if (platform->heartbeat)
+        platform->heartbeat(platform->context);
+}
+
 void heap_step(struct weir_heap *heap)
 {
     heap_send_batches(heap);
@@ -441,7 +451,5 @@ void heap_step(struct weir_heap *heap)
     heap->kept_least = heap->kept_frames;
     run_drop_oldest(heap);
     arena_sample(heap->arena);
-    const struct weir_platform *platform = heap->arena->config.platform;
-    if (platform->heartbeat)
-        platform->heartbeat(platform->context);
+    heap_tell_freed(heap);
 }

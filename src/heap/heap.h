@@ -129,6 +129,7 @@ struct weir_heap {
     struct kept_run runs[KEPT_RUNS];
     unsigned next_run; /* FIFO: the oldest */
     unsigned events;   /* slow paths taken, see heap_step */
+    size_t freed;      /* frames given to the frame table, see heap_pulse */
     bool climbing;     /* inside the ladder: no reclaim within reclaim */
     uint64_t given;    /* objects put into bins less those taken back from them */
     uint64_t run_mallocs, run_frees, remote_frees, failed;
@@ -338,6 +339,17 @@ void heap_drop_spares(struct weir_heap *heap, size_t *keep);
 
 /* The slow path's every-so-often: see HEAP_STEP. */
 void heap_step(struct weir_heap *heap);
+
+/* Tells the platform, with no lock held, that frames became free: it may hand them on at once. */
+void heap_tell_freed(struct weir_heap *heap);
+
+#define PULSE_FRAMES 1024u /* 4 MiB: what the platform's bounds may be off by, per heap */
+
+static inline void heap_pulse(struct weir_heap *heap)
+{
+    if (unlikely(heap->freed >= PULSE_FRAMES))
+        heap_tell_freed(heap);
+}
 
 static inline void heap_event(struct weir_heap *heap)
 {

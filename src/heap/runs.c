@@ -155,6 +155,7 @@ void run_drop_kept(struct weir_heap *heap, unsigned index)
     _Atomic(uint32_t) *entry = find_entry(heap->arena, kept->start);
     atomic_store_explicit(entry, run_entry(kept->frames, RUN_GONE), memory_order_relaxed);
     let_go(heap->arena, entry, kept->start, kept->frames);
+    heap->freed += kept->frames;
     kept->frames = 0;
 }
 
@@ -183,8 +184,11 @@ bool run_free(struct weir_heap *heap, uintptr_t address)
         struct kept_run *place = &heap->runs[heap->next_run];
         run_drop_oldest(heap);
         *place = (struct kept_run){.start = address, .frames = frames};
+        heap_pulse(heap);
     } else {
         let_go(arena, entry, address, frames);
+        heap->freed += frames;
+        heap_pulse(heap);
     }
     return true;
 }
@@ -201,6 +205,8 @@ bool run_resize(struct weir_heap *heap, uintptr_t address, size_t wanted)
     if (wanted < frames) {
         atomic_store_explicit(entry, run_entry(wanted, RUN_LIVE), memory_order_relaxed);
         give_back(arena, address + (wanted << WEIR_FRAME_SHIFT), frames - wanted);
+        heap->freed += frames - wanted;
+        heap_pulse(heap);
         atomic_fetch_sub_explicit(&arena->run_frames, frames - wanted, memory_order_relaxed);
         return true;
     }

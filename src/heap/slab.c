@@ -143,6 +143,7 @@ void slab_keep(struct weir_heap *heap, struct slab *slab)
     if (heap->arena->config.prompt || atomic_load_explicit(&heap->quiet, memory_order_relaxed) ||
         heap->kept_frames + frames > kept_most(heap)) {
         slab_release(heap->arena, slab);
+        heap->freed += frames;
         return;
     }
     slab->free = NULL;

@@ -55,7 +55,7 @@ static void defaults_hold_where_nothing_is_said(void **state)
     (void)state;
     run("WEIR_KEEP= HOME=/");
     assert_string_equal(output, "help=0 verbose=0 stats=0 abort=0\n"
-                                "limit=0 reserve=0 keep=33554432 keep_part=25 cold_ms=100\n"
+                                "limit=0 reserve=0 keep=33554432 keep_part=25 cold_ms=500\n"
                                 "madvise=0 huge=0 background=0 background_ms=100\n"
                                 "stats_file=<> secure=0\n");
 }
@@ -108,12 +108,12 @@ static void bad_values_are_told_and_the_default_holds(void **state)
         {"WEIR_RESERVE=513G", "weir: WEIR_RESERVE=513G: expected bytes, such as 100000, 64K, 32M or 1G, from 0 to "
                               "512G; 0 is used\n"},
         {"WEIR_KEEP_PART=1001", "weir: WEIR_KEEP_PART=1001: expected a number from 0 to 1000; 25 is used\n"},
-        {"WEIR_COLD_MS=1K", "weir: WEIR_COLD_MS=1K: expected a number from 0 to 3600000; 100 is used\n"},
+        {"WEIR_COLD_MS=1K", "weir: WEIR_COLD_MS=1K: expected a number from 0 to 3600000; 500 is used\n"},
         {"WEIR_BACKGROUND_MS=0", "weir: WEIR_BACKGROUND_MS=0: expected a number from 1 to 3600000; 100 is used\n"},
         {"WEIR_ABORT=2", "weir: WEIR_ABORT=2: expected 0 or 1; 0 is used\n"},
         {"WEIR_STATS=xml", "weir: WEIR_STATS=xml: expected 0, 1 or json; 0 is used\n"},
         {"WEIR_MADVISE=fre", "weir: WEIR_MADVISE=fre: expected dontneed or free; dontneed is used\n"},
-        {"WEIR_HUGE=1", "weir: WEIR_HUGE=1: expected default, never or always; default is used\n"},
+        {"WEIR_HUGE=1", "weir: WEIR_HUGE=1: expected default, never, always or system; default is used\n"},
         {"\"WEIR_STATS_FILE=$(printf %2000d 7)\"", "...: expected at most 1023 characters; nothing is used\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -121,7 +121,7 @@ static void bad_values_are_told_and_the_default_holds(void **state)
         assert_says(cases[i][1]);
         assert_ptr_equal(strstr(output, "weir:"), output);
         assert_null(strstr(output + 1, "weir:"));
-        assert_says("abort=0\nlimit=0 reserve=0 keep=33554432 keep_part=25 cold_ms=100\n"
+        assert_says("abort=0\nlimit=0 reserve=0 keep=33554432 keep_part=25 cold_ms=500\n"
                     "madvise=0 huge=0 background=0 background_ms=100\nstats_file=<> secure=0\n");
     }
 }
@@ -208,7 +208,7 @@ static void options_can_be_set_within_their_ranges(void **state)
     assert_false(option_set(OPTION_ABORT, 2));
     assert_true(option_set(OPTION_ABORT, 1));
     assert_int_equal(option(OPTION_ABORT), 1);
-    assert_false(option_set(OPTION_HUGE, HUGE_ALWAYS + 1));
+    assert_false(option_set(OPTION_HUGE, HUGE_SYSTEM + 1));
     assert_true(option_set(OPTION_HUGE, HUGE_ALWAYS));
     assert_false(option_set(OPTION_BACKGROUND_MS, 0));
     assert_int_equal(option(OPTION_BACKGROUND_MS), 100);
