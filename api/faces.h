@@ -16,6 +16,20 @@ void *face_aligned(size_t alignment, size_t size);
 SLOW void face_free(void *object, const char *operation);
 SLOW void face_free_sized(void *object, size_t size);
 
+/* operator new. face_new_refused: calls the program's new handler and returns true, for another try; if there is none
+ * it throws, or (nothrow) returns false. */
+SLOW void *face_new(size_t size, size_t alignment, bool nothrow);
+bool face_new_refused(bool nothrow);
+
+/* Sets errno, and tells what the program gave to mi_register_error. Returns null. */
+SLOW void *face_refused(int error);
+void face_misused(enum weir_status status);
+
+/* Whether the program has registered something to be called now and then from malloc's slow path:
+ * mi_register_deferred_free. */
+extern atomic_bool face_deferring;
+void face_deferred(void);
+
 /* free, held to a size. */
 static inline void free_with_size(void *object, size_t size)
 {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/areas.h"
 #include "api/faces.h"
 
 void *face_malloc(size_t size)
@@ -15,9 +16,9 @@ void *face_malloc(size_t size)
     struct weir_heap *heap = thread_enter();
     void *object = weir_heap_malloc(heap, size);
     thread_leave(heap);
-    if (unlikely(!object))
-        errno = ENOMEM;
-    return object;
+    if (unlikely(atomic_load_explicit(&face_deferring, memory_order_relaxed)))
+        face_deferred();
+    return likely(object != NULL) ? object : face_refused(ENOMEM);
 }
 
 void *face_aligned(size_t alignment, size_t size)
@@ -30,7 +31,7 @@ void *face_aligned(size_t alignment, size_t size)
 
 void face_free(void *object, const char *operation)
 {
-    if (!object)
+    if (!object || (areas_exist() && area_free(object)))
         return;
     int error = errno;
     struct weir_heap *heap = thread_enter();
@@ -41,7 +42,7 @@ void face_free(void *object, const char *operation)
 
 void face_free_sized(void *object, size_t size)
 {
-    if (!object)
+    if (!object || (areas_exist() && area_free(object)))
         return;
     int error = errno;
     struct weir_heap *heap = thread_enter();
@@ -79,19 +80,17 @@ FACE void *calloc(size_t nmemb, size_t size)
         object = weir_heap_zalloc(heap, bytes);
         thread_leave(heap);
     }
-    if (unlikely(!object))
-        errno = ENOMEM;
-    return object;
+    return likely(object != NULL) ? object : face_refused(ENOMEM);
 }
 
 FACE void *realloc(void *ptr, size_t size)
 {
+    if (areas_exist() && area_of(ptr))
+        return area_realloc(ptr, size);
     struct weir_heap *heap = thread_enter();
     void *resized = weir_heap_realloc(heap, ptr, size);
     thread_leave(heap);
-    if (unlikely(!resized))
-        errno = ENOMEM;
-    return resized;
+    return likely(resized != NULL) ? resized : face_refused(ENOMEM);
 }
 
 FACE void *aligned_alloc(size_t alignment, size_t size)
@@ -115,3 +114,19 @@ FACE void free_aligned_sized(void *object, size_t alignment, size_t size)
 {
     free_with_size(object, aligned_size(alignment, size));
 }
+
+/* mimalloc's names for the same functions; an alias must be where its function is. */
+#if __has_attribute(copy)
+#define COPY(name) , copy(name)
+#else
+#define COPY(name)
+#endif
+#define ALSO(name, as, result, parameters)                                                                             \
+    FACE result name parameters;                                                                                       \
+    FACE result name parameters __attribute__((alias(#as) COPY(as)));
+
+ALSO(mi_malloc, malloc, void *, (size_t size))
+ALSO(mi_malloc_small, malloc, void *, (size_t size))
+ALSO(mi_realloc, realloc, void *, (void *object, size_t size))
+ALSO(mi_free, free, void, (void *object))
+ALSO(mi_free_small, free, void, (void *object))

@@ -15,39 +15,36 @@ void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((we
 /* Calls the handler; false if it threw (handler.cc). */
 bool handler_returns(new_handler handler);
 
-/* Memory is out: true if the program's handler ran, so that it is worth another try. What it throws goes on to the
- * caller, but not out of the nothrow forms. */
-static bool handler_ran(bool nothrow)
+/* What the handler throws goes on to the caller, but not out of the nothrow forms. */
+bool face_new_refused(bool nothrow)
 {
     new_handler handler = get_new_handler ? get_new_handler() : NULL;
-    if (!handler)
-        return false;
-    if (nothrow)
+    if (handler && nothrow)
         return handler_returns(handler);
-    handler();
+    if (handler)
+        handler();
+    else if (nothrow)
+        return false;
+    else if (throw_bad_alloc)
+        throw_bad_alloc();
+    else
+        abort();
     return true;
 }
 
-static SLOW void *new_aligned(size_t size, size_t alignment, bool nothrow)
+void *face_new(size_t size, size_t alignment, bool nothrow)
 {
-    for (;;) {
-        void *object = alignment <= GRANULE ? face_malloc(size) : face_aligned(alignment, size);
-        if (likely(object != NULL))
-            return object;
-        if (handler_ran(nothrow))
-            continue;
-        if (nothrow)
-            return NULL;
-        if (throw_bad_alloc)
-            throw_bad_alloc();
-        abort();
-    }
+    void *object;
+    do
+        object = alignment <= GRANULE ? face_malloc(size) : face_aligned(alignment, size);
+    while (unlikely(!object) && face_new_refused(nothrow));
+    return object;
 }
 
 static inline void *new_object(size_t size, bool nothrow)
 {
     void *object = likely(size <= TABLED_SIZE_MAX) ? thread_pop_tabled(size) : NULL;
-    return likely(object != NULL) ? object : new_aligned(size, 1, nothrow);
+    return likely(object != NULL) ? object : face_new(size, 1, nothrow);
 }
 
 static inline void delete_object(void *object)
@@ -68,12 +65,12 @@ OPERATOR(_Znwm, void *, (size_t size), return new_object(size, false))
 OPERATOR(_Znam, void *, (size_t size), return new_object(size, false))
 OPERATOR(_ZnwmRKSt9nothrow_t, void *, (size_t size, const void *tag), (void)tag; return new_object(size, true))
 OPERATOR(_ZnamRKSt9nothrow_t, void *, (size_t size, const void *tag), (void)tag; return new_object(size, true))
-OPERATOR(_ZnwmSt11align_val_t, void *, (size_t size, size_t alignment), return new_aligned(size, alignment, false))
-OPERATOR(_ZnamSt11align_val_t, void *, (size_t size, size_t alignment), return new_aligned(size, alignment, false))
+OPERATOR(_ZnwmSt11align_val_t, void *, (size_t size, size_t alignment), return face_new(size, alignment, false))
+OPERATOR(_ZnamSt11align_val_t, void *, (size_t size, size_t alignment), return face_new(size, alignment, false))
 OPERATOR(_ZnwmSt11align_val_tRKSt9nothrow_t, void *, (size_t size, size_t alignment, const void *tag), (void)tag;
-         return new_aligned(size, alignment, true))
+         return face_new(size, alignment, true))
 OPERATOR(_ZnamSt11align_val_tRKSt9nothrow_t, void *, (size_t size, size_t alignment, const void *tag), (void)tag;
-         return new_aligned(size, alignment, true))
+         return face_new(size, alignment, true))
 
 /* delete and delete[]: (object) · (object, nothrow) · (object, size) · and the same three with an alignment */
 OPERATOR(_ZdlPv, void, (void *object), delete_object(object))

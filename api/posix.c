@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "api/areas.h"
 #include "api/faces.h"
 #include "api/platform.h"
 
@@ -52,7 +53,7 @@ FACE void *pvalloc(size_t size)
 
 FACE size_t malloc_usable_size(void *ptr)
 {
-    struct weir_arena *arena = process_arena();
+    struct weir_arena *arena = arena_of(ptr);
     return ptr && arena ? weir_arena_usable_size(arena, ptr) : 0;
 }
 

@@ -7,7 +7,10 @@
 void text_flush(struct text *text)
 {
     int error = errno;
-    if (text->stream) {
+    if (text->sink) {
+        text->buffer[text->length] = '\0';
+        text->sink(text->buffer, text->argument);
+    } else if (text->stream) {
         fwrite(text->buffer, 1, text->length, text->stream);
     } else {
         const char *rest = text->buffer;
@@ -28,9 +31,9 @@ void text_flush(struct text *text)
 static void put(struct text *text, const char *string, size_t length)
 {
     while (length > 0) {
-        if (text->length == sizeof text->buffer)
+        if (text->length == sizeof text->buffer - 1)
             text_flush(text);
-        size_t room = sizeof text->buffer - text->length, part = length < room ? length : room;
+        size_t room = sizeof text->buffer - 1 - text->length, part = length < room ? length : room;
         memcpy(text->buffer + text->length, string, part);
         text->length += part;
         string += part;

@@ -11,11 +11,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* A program's own way to print; `string` ends with NUL. */
+typedef void text_sink(const char *string, void *argument);
+
 struct text {
-    int file;     /* where it goes, if … */
-    FILE *stream; /* … this is null */
+    int file;        /* where it goes, if … */
+    FILE *stream;    /* … this is null … */
+    text_sink *sink; /* … and this, too */
+    void *argument;
     size_t length;
-    char buffer[2048];
+    char buffer[2048 + 1]; /* and a NUL */
 };
 
 #define NUMBER_MAX 24 /* characters that a number or size takes at most, its NUL included */

@@ -1,7 +1,8 @@
 /*
  * mimalloc's interface, served by weir: a program written for mimalloc 2 or 3 compiles against this header and runs on
- * libweir. The names and signatures are mimalloc's (Daan Leijen, Microsoft Research; https://github.com/microsoft/mimalloc),
- * everything behind them is weir. docs/mimalloc.md says what each group does here, and what has no counterpart.
+ * libweir. The names and signatures are mimalloc's (Daan Leijen, Microsoft Research;
+ * https://github.com/microsoft/mimalloc), everything behind them is weir. docs/mimalloc.md says what each group does
+ * here, and what has no counterpart.
  *
  * Where versions 2 and 3 disagree, version 3 holds, unless the program says -DWEIR_MIMALLOC=2. They disagree on the
  * order of arguments of the mi_…_tp macros, on whether a theap is a heap, and on the type of a sub-process.
@@ -161,7 +162,8 @@ mi_heap_t *mi_heap_get_backing(void);
 mi_heap_t *mi_heap_get_default(void);
 mi_heap_t *mi_heap_set_default(mi_heap_t *heap);
 
-/* Of an object that malloc or a heap returned: its heap; whether that is this one; null and false for other pointers. */
+/* Of an object that malloc or a heap returned: its heap; whether that is this one; null and false for other pointers.
+ */
 mi_heap_t *mi_heap_of(const void *p);
 bool mi_heap_contains(const mi_heap_t *heap, const void *p);
 bool mi_heap_contains_block(mi_heap_t *heap, const void *p);
@@ -518,10 +520,12 @@ template <class T, bool destroys> struct weir_mi_heap_allocator {
 
     T *allocate(std::size_t count, const void * = nullptr)
     {
-        void *object = alignof(T) <= 16 || count > PTRDIFF_MAX / sizeof(T)
-                           ? nullptr
-                           : mi_heap_malloc_aligned(heap.get(), count * sizeof(T), alignof(T));
-        return static_cast<T *>(object ? object : mi_heap_alloc_new_n(heap.get(), count, sizeof(T)));
+        void *object = nullptr;
+        if (alignof(T) > 16 && count <= PTRDIFF_MAX / sizeof(T))
+            object = mi_heap_malloc_aligned(heap.get(), count * sizeof(T), alignof(T));
+        if (!object) /* of usual alignment; or refused, and this refuses as C++ wants it */
+            object = mi_heap_alloc_new_n(heap.get(), alignof(T) > 16 ? SIZE_MAX : count, sizeof(T));
+        return static_cast<T *>(object);
     }
     void deallocate(T *p, std::size_t)
     {
@@ -541,7 +545,7 @@ template <class T, bool destroys> struct weir_mi_heap_allocator {
         return heap == other.heap;
     }
 
-protected:
+  protected:
     std::shared_ptr<mi_heap_t> heap;
     template <class U, bool other> friend struct weir_mi_heap_allocator;
 
@@ -558,7 +562,7 @@ protected:
     {
     }
 
-private:
+  private:
     static void end(mi_heap_t *heap)
     {
         if (destroys)

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 ld -r --whole-archive "$archive" -o "$work/weir.o"
 set -- malloc calloc realloc free aligned_alloc free_sized free_aligned_sized posix_memalign reallocarray memalign \
     valloc pvalloc malloc_usable_size malloc_trim \
-    mallinfo mallinfo2 malloc_info malloc_stats mallopt cfree '_Zn[wa]m*' '_Zd[la]Pv*' 'weir_*' \
+    mallinfo mallinfo2 malloc_info malloc_stats mallopt cfree '_Zn[wa]m*' '_Zd[la]Pv*' 'mi_*' 'weir_*' \
     DW.ref.__gxx_personality_v0 # handler.cc shares it with the program's own objects
 for name; do
     printf '%s\n' "$name"

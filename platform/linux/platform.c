@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/faces.h"
 #include "api/options.h"
 #include "api/platform.h"
 #include "api/text.h"
@@ -80,6 +81,7 @@ static void error(void *context, const struct weir_error *error)
         text_put(&line, " bytes");
     }
     line_end(&line);
+    face_misused(error->status);
     if (option(OPTION_ABORT))
         abort();
 }
