@@ -5,7 +5,8 @@ set -eu
 packages="gcc g++ make meson ninja-build pkg-config python3 binutils
     musl musl-dev qemu-system-x86
     libcmocka-dev libjansson-dev libcurl4-openssl-dev
-    liblua5.4-dev libsqlite3-dev libjemalloc-dev"
+    liblua5.4-dev libsqlite3-dev libjemalloc-dev
+    lua5.4 sqlite3 perl ghostscript redis-server"
 lint="clang clang-format clang-tidy libclang-rt-14-dev"
 [ "${1:-}" = --lint ] && packages="$packages $lint"
 
