@@ -8,7 +8,7 @@
 #define FACE __attribute__((visibility("default")))
 
 /* Kept out of the fast paths, which then need no stack frame. */
-#define SLOW __attribute__((noinline, cold))
+#define SLOW __attribute__((noinline))
 
 /* The slow halves. face_malloc sets errno, face_aligned does not; both frees preserve it. */
 SLOW void *face_malloc(size_t size);

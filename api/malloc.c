@@ -14,7 +14,7 @@
 void *face_malloc(size_t size)
 {
     struct weir_heap *heap = thread_enter();
-    void *object = weir_heap_malloc(heap, size);
+    void *object = heap_malloc_slow(heap, size);
     thread_leave(heap);
     if (unlikely(atomic_load_explicit(&face_deferring, memory_order_relaxed)))
         face_deferred();
@@ -33,22 +33,18 @@ void face_free(void *object, const char *operation)
 {
     if (!object || (areas_exist() && area_free(object)))
         return;
-    int error = errno;
     struct weir_heap *heap = thread_enter();
     heap_free_slow(heap, object, operation);
     thread_leave(heap);
-    errno = error;
 }
 
 void face_free_sized(void *object, size_t size)
 {
     if (!object || (areas_exist() && area_free(object)))
         return;
-    int error = errno;
     struct weir_heap *heap = thread_enter();
     weir_heap_free_sized(heap, object, size);
     thread_leave(heap);
-    errno = error;
 }
 
 static __attribute__((noinline)) void *malloc_above_table(size_t size)

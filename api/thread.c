@@ -1,5 +1,6 @@
 #include "api/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -83,16 +84,13 @@ static struct weir_heap *first_entry(void)
     return heap;
 }
 
-struct weir_heap *thread_enter(void)
+struct weir_heap *thread_enter_slow(void)
 {
-    struct weir_heap *heap = thread_heap;
-    if (likely(heap->arena != NULL))
+    int error = errno;
+    struct weir_heap *heap = thread_heap == &weir_heap_empty ? first_entry() : NULL;
+    errno = error;
+    if (heap)
         return heap;
-    if (heap == &weir_heap_empty) {
-        heap = first_entry();
-        if (heap)
-            return heap;
-    }
     lock();
     if (shared_heap)
         return shared_heap;
@@ -100,8 +98,8 @@ struct weir_heap *thread_enter(void)
     return (struct weir_heap *)&weir_heap_empty;
 }
 
-void thread_leave(struct weir_heap *heap)
+void thread_leave_slow(struct weir_heap *heap)
 {
-    if (unlikely(heap == shared_heap))
+    if (heap == shared_heap)
         unlock();
 }

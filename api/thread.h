@@ -17,17 +17,33 @@
 
 #include "src/heap/fast.h"
 
-/* The heap to use for one operation in a slow path; weir_heap_empty without memory. Then thread_leave. */
-struct weir_heap *thread_enter(void);
-void thread_leave(struct weir_heap *heap);
-
 /* The process's arena; null before anything was allocated. */
 struct weir_arena *process_arena(void);
 
 #ifdef WEIR_GUEST
 #include "platform/kernel/cpu_heap.h"
+
+/* The heap to use for one operation in a slow path; weir_heap_empty without memory. Then thread_leave. errno stays. */
+struct weir_heap *thread_enter(void);
+void thread_leave(struct weir_heap *heap);
 #else
 extern _Thread_local struct weir_heap *thread_heap __attribute__((tls_model("initial-exec")));
+
+struct weir_heap *thread_enter_slow(void);
+void thread_leave_slow(struct weir_heap *heap);
+
+/* The heap to use for one operation in a slow path; weir_heap_empty without memory. Then thread_leave. errno stays. */
+static inline struct weir_heap *thread_enter(void)
+{
+    struct weir_heap *heap = thread_heap;
+    return likely(heap->arena != NULL) ? heap : thread_enter_slow();
+}
+
+static inline void thread_leave(struct weir_heap *heap)
+{
+    if (unlikely(heap != thread_heap))
+        thread_leave_slow(heap);
+}
 
 /* As heap_pop and its kin. */
 static inline void *thread_pop_tabled(size_t size)

@@ -108,4 +108,17 @@ static inline bool heap_batch_push(struct batch *batch, struct weir_heap *owner,
     return true;
 }
 
+/* The fast half of a free into another heap's slab: there is a batch for that heap already. False if not, or if this is
+ * no such free; nothing was changed then. (That the batch's owner owns the slab says that the slab is the arena's.) */
+static inline bool heap_push_other(struct weir_heap *heap, void *pointer)
+{
+    struct slab *slab;
+    if (!heap_find_slab(heap, pointer, &slab))
+        return false;
+    struct weir_heap *owner = slab_owner(slab);
+    struct batch *batch = heap_batch(heap, owner);
+    return likely(batch->owner == owner) && likely(slab_object_starts(slab, (uintptr_t)pointer)) &&
+           heap_batch_push(batch, owner, slab, pointer);
+}
+
 #endif

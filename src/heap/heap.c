@@ -341,7 +341,7 @@ static __attribute__((noinline)) void free_elsewhere(struct weir_heap *heap, voi
         misuse_report(heap->arena, (uintptr_t)object, operation);
 }
 
-void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
+static __attribute__((noinline)) void free_slower(struct weir_heap *heap, void *object, const char *operation)
 {
     struct slab *slab;
     if (!heap_find_slab(heap, object, &slab) || !slab_is_of(heap, slab) ||
@@ -349,14 +349,17 @@ void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
         free_elsewhere(heap, object, operation);
         return;
     }
-    struct weir_heap *owner = slab_owner(slab);
-    if (likely(heap_batch_push(heap_batch(heap, owner), owner, slab, object)))
-        return;
     heap_wake(heap);
-    if (owner == heap)
+    if (slab_owner(slab) == heap)
         free_local(heap, slab, object, operation);
     else
         heap_free_remote(heap, slab, object, operation);
+}
+
+void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
+{
+    if (unlikely(!heap_push_other(heap, object)))
+        free_slower(heap, object, operation);
 }
 
 void weir_heap_free(struct weir_heap *heap, void *object)

@@ -43,21 +43,16 @@ static void push_message(struct weir_heap *owner, struct object *head, uintptr_t
         !atomic_compare_exchange_weak_explicit(&owner->inbox, &next, head, memory_order_seq_cst, memory_order_relaxed));
 }
 
-static bool is_in_slab(const struct weir_heap *heap, const struct object *object)
-{
-    struct slab *slab;
-    return heap_find_slab(heap, object, &slab) && slab_is_of(heap, slab);
-}
-
 /* Whether a message is as many objects as it says, each in a slab, the last one without a link. */
 static bool is_sound(const struct weir_heap *heap, const struct object *object)
 {
-    if (!is_in_slab(heap, object))
+    struct slab *slab;
+    if (!heap_find_slab(heap, object, &slab))
         return false;
     uintptr_t count = ((const struct message *)object)->link >> COUNT_SHIFT;
-    for (; count > 0 && object && is_in_slab(heap, object); count--)
+    for (; count > 1 && heap_find_slab(heap, object->next, &slab); count--)
         object = object->next;
-    return count == 0 && !object;
+    return count == 1 && !object->next;
 }
 
 /* The message behind one in an inbox. */
@@ -66,18 +61,31 @@ struct object *inbox_next(const struct object *message)
     return (struct object *)(((const struct message *)message)->link & ADDRESS_MASK);
 }
 
+/* What is wrong with an object that came home, or only different. Returns the strangers. */
+static __attribute__((noinline)) struct object *unpack_odd(struct weir_heap *heap, struct slab *slab,
+                                                           struct object *object, struct object *strangers)
+{
+    if (!slab_is_of(heap, slab)) {
+        misuse(heap->arena, WEIR_CORRUPTED, (uintptr_t)object, 0, "weir_heap_free");
+    } else if (slab_owner(slab) != heap) {
+        object->next = strangers;
+        strangers = object;
+    } else if (slab_used(slab) == 0 || !heap_push_slab(heap, slab, object)) {
+        misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, "weir_heap_free");
+    }
+    return strangers;
+}
+
 /* Frees the objects of a message into the heap's slabs; others are put before `strangers`, which is returned. */
 static struct object *unpack(struct weir_heap *heap, struct object *object, struct object *strangers)
 {
     for (struct object *next; object; object = next) {
         next = object->next;
-        struct slab *slab = frame_word_slab(heap->arena->map, (uintptr_t)object);
-        if (unlikely(slab_owner(slab) != heap)) {
-            object->next = strangers;
-            strangers = object;
-        } else if (unlikely(slab_used(slab) == 0 || !heap_push_slab(heap, slab, object))) {
-            misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, "weir_heap_free");
-        }
+        struct slab *slab;
+        heap_find_slab(heap, object, &slab);
+        bool usual = atomic_load_explicit(&slab->owner, memory_order_relaxed) == (uintptr_t)heap;
+        if (unlikely(!usual || !heap_push_slab(heap, slab, object)))
+            strangers = unpack_odd(heap, slab, object, strangers);
     }
     return strangers;
 }
