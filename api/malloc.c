@@ -29,13 +29,19 @@ void *face_aligned(size_t alignment, size_t size)
     return object;
 }
 
-void face_free(void *object, const char *operation)
+static SLOW void free_slow(void *object, const char *operation)
 {
     if (!object || (areas_exist() && area_free(object)))
         return;
     struct weir_heap *heap = thread_enter();
     heap_free_slow(heap, object, operation);
     thread_leave(heap);
+}
+
+void face_free(void *object, const char *operation)
+{
+    if (unlikely(!thread_push_other(object)))
+        free_slow(object, operation);
 }
 
 void face_free_sized(void *object, size_t size)

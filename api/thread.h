@@ -26,6 +26,13 @@ struct weir_arena *process_arena(void);
 /* The heap to use for one operation in a slow path; weir_heap_empty without memory. Then thread_leave. errno stays. */
 struct weir_heap *thread_enter(void);
 void thread_leave(struct weir_heap *heap);
+
+/* The CPU may change between two steps of it: only between thread_enter and thread_leave. */
+static inline bool thread_push_other(void *object)
+{
+    (void)object;
+    return false;
+}
 #else
 extern _Thread_local struct weir_heap *thread_heap __attribute__((tls_model("initial-exec")));
 
@@ -64,6 +71,11 @@ static inline bool thread_push(void *object)
 static inline bool thread_push_tabled(void *object, size_t size)
 {
     return heap_push_tabled(thread_heap, object, size);
+}
+
+static inline bool thread_push_other(void *object)
+{
+    return heap_push_other(thread_heap, object);
 }
 
 /* For fork: holds the locks of this file. */
