@@ -163,14 +163,13 @@ static char *real_path(mi_heap_t *heap, const char *name, char *resolved)
     return realpath(name, path) ? duplicate(heap, path, SIZE_MAX) : NULL;
 }
 
-/* As C++'s new: what to do when `object` is null. */
-static void *or_new(mi_heap_t *heap, void *object, size_t size)
+/* As C++'s new. */
+static void *allocate_new(mi_heap_t *heap, size_t size, struct layout layout)
 {
-    while (unlikely(!object)) {
-        if (!face_new_refused(false))
-            return NULL;
-        object = allocate(heap, size, plain, false);
-    }
+    void *object;
+    do
+        object = allocate(heap, size, layout, false);
+    while (unlikely(!object) && face_new_refused(false));
     return object;
 }
 
@@ -512,11 +511,6 @@ FACE int mi_wdupenv_s(wchar_t **buf, size_t *size, const wchar_t *name)
 
 /* --- C++ --- */
 
-FACE void *mi_new(size_t size)
-{
-    return face_new(size, 1, false);
-}
-
 FACE void *mi_new_n(size_t count, size_t size)
 {
     return face_new(product(count, size), 1, false);
@@ -689,12 +683,17 @@ FACE void *mi_heap_recalloc_aligned_at(mi_heap_t *heap, void *p, size_t newcount
 
 FACE void *mi_heap_alloc_new(mi_heap_t *heap, size_t size)
 {
-    return or_new(heap, allocate(heap, size, plain, false), size);
+    return allocate_new(heap, size, plain);
 }
 
 FACE void *mi_heap_alloc_new_n(mi_heap_t *heap, size_t count, size_t size)
 {
-    return mi_heap_alloc_new(heap, product(count, size));
+    return allocate_new(heap, product(count, size), plain);
+}
+
+FACE void *weir_mi_new_array(mi_heap_t *heap, size_t count, size_t size, size_t alignment)
+{
+    return allocate_new(heap, product(count, size), at(alignment, 0));
 }
 
 /* --- theaps are heaps --- */

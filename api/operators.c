@@ -89,3 +89,7 @@ OPERATOR(_ZdlPvmSt11align_val_t, void, (void *object, size_t size, size_t alignm
          free_with_size(object, aligned_size(alignment, size)))
 OPERATOR(_ZdaPvmSt11align_val_t, void, (void *object, size_t size, size_t alignment),
          free_with_size(object, aligned_size(alignment, size)))
+
+/* mimalloc's name for the first of them. */
+FACE void *mi_new(size_t size);
+FACE void *mi_new(size_t size) __attribute__((alias("_Znwm")));

@@ -210,6 +210,10 @@ void *mi_heap_recalloc_aligned_at(mi_heap_t *heap, void *p, size_t newcount, siz
 void *mi_heap_alloc_new(mi_heap_t *heap, size_t size) mi_attr_malloc mi_attr_alloc_size(2);
 void *mi_heap_alloc_new_n(mi_heap_t *heap, size_t count, size_t size) mi_attr_malloc mi_attr_alloc_size2(2, 3);
 
+/* The same, aligned; weir's own. Null: the default heap. */
+void *weir_mi_new_array(mi_heap_t *heap, size_t count, size_t size, size_t alignment) mi_attr_malloc
+    mi_attr_alloc_size2(2, 3);
+
 /* --- visiting --- */
 
 typedef struct mi_heap_area_s {
@@ -486,9 +490,7 @@ template <class T> struct mi_stl_allocator {
 
     T *allocate(std::size_t count, const void * = nullptr)
     {
-        return alignof(T) <= 16 ? static_cast<T *>(mi_new_n(count, sizeof(T)))
-                                : static_cast<T *>(mi_new_aligned(
-                                      count > PTRDIFF_MAX / sizeof(T) ? SIZE_MAX : count * sizeof(T), alignof(T)));
+        return static_cast<T *>(weir_mi_new_array(nullptr, count, sizeof(T), alignof(T)));
     }
     void deallocate(T *p, std::size_t)
     {
@@ -520,12 +522,7 @@ template <class T, bool destroys> struct weir_mi_heap_allocator {
 
     T *allocate(std::size_t count, const void * = nullptr)
     {
-        void *object = nullptr;
-        if (alignof(T) > 16 && count <= PTRDIFF_MAX / sizeof(T))
-            object = mi_heap_malloc_aligned(heap.get(), count * sizeof(T), alignof(T));
-        if (!object) /* of usual alignment; or refused, and this refuses as C++ wants it */
-            object = mi_heap_alloc_new_n(heap.get(), alignof(T) > 16 ? SIZE_MAX : count, sizeof(T));
-        return static_cast<T *>(object);
+        return static_cast<T *>(weir_mi_new_array(heap.get(), count, sizeof(T), alignof(T)));
     }
     void deallocate(T *p, std::size_t)
     {
