@@ -46,6 +46,7 @@ struct weir_arena *platform_arena(void)
     const struct weir_arena_config config = {
         .frames = weir_kernel_frames(),
         .platform = weir_kernel_platform(),
+        .limit = option(OPTION_LIMIT),
         .reclaim = relieve,
         .prompt = true,
     };

@@ -114,7 +114,7 @@ static void under_addresses(void)
 static void under_data(void)
 {
     size_t limit = parameter("limit", 64) * MIB;
-    live_under_limit(limit, limit / 4, false);
+    live_under_limit(limit, limit / 3 * 2, false);
 }
 
 /* Runs the test of the second list in this program anew, which gets a limit unless the resource is negative. What it
