@@ -186,6 +186,12 @@ uint64_t devices_poll(uint64_t now)
     return instance != NULL ? weir_reclaim_poll(instance) : UINT64_MAX;
 }
 
+uint64_t devices_next(void)
+{
+    struct weir_reclaim *instance = reclaim;
+    return instance != NULL ? weir_reclaim_due(instance) : UINT64_MAX;
+}
+
 bool devices_relieve(size_t bytes)
 {
     struct weir_reclaim *instance = reclaim;

@@ -49,6 +49,9 @@ void devices_init(void);
  * time (of platform->now) at which it wants to be called again, UINT64_MAX for never. */
 uint64_t devices_poll(uint64_t now);
 
+/* When devices_poll wants to be called by now: earlier than it said if it was asked for something since. Lock-free. */
+uint64_t devices_next(void);
+
 /* Memory is short by `bytes`: true if something was given back and the allocation is worth another try. */
 bool devices_relieve(size_t bytes);
 

@@ -8,6 +8,7 @@
 
 #include "api/options.h"
 #include "api/statistics.h"
+#include "platform/kernel/devices.h"
 #include "platform/kernel/kernel.h"
 
 /* libgcc and libstdc++ refer to pthread functions weakly and take the presence of pthread_key_create for a sign that
@@ -53,11 +54,16 @@ struct weir_arena *platform_arena(void)
     return weir_arena_create(&config);
 }
 
-/* Nothing to do: the frame table has it, and reporting takes it from there. */
+/* The frame table has it, and reporting takes it from there: now, not when it has been free for a while. */
 bool platform_give_back(size_t keep)
 {
-    (void)keep;
-    return false;
+    struct weir_reclaim *reclaim = weir_kernel_reclaim();
+    struct weir_frames_stats stats;
+    weir_frames_stats(weir_kernel_frames(), &stats);
+    if (!reclaim || stats.free_backed <= keep >> WEIR_FRAME_SHIFT)
+        return false;
+    weir_reclaim_hasten(reclaim);
+    return true;
 }
 
 /* The guest is the process: what the host backs is what is resident. */

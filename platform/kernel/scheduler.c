@@ -130,6 +130,13 @@ static void wake_sleepers(uint64_t now)
     lock_drop(&scheduler);
 }
 
+/* When `work` has something to do. */
+static uint64_t work_due(void)
+{
+    uint64_t next = devices_next();
+    return next < due ? next : due;
+}
+
 static void work(uint64_t now)
 {
     if (atomic_exchange(&working, true))
@@ -140,7 +147,7 @@ static void work(uint64_t now)
         devices_init();
         devices_due = now;
     }
-    if (now >= devices_due)
+    if (now >= devices_due || now >= devices_next())
         devices_due = devices_poll(now);
     scheduler_due(devices_started ? devices_due : DEVICES_NS);
     scheduler_due(console_poll(now));
@@ -166,7 +173,7 @@ static void look_at_clock(bool busy)
     uint64_t now = kernel_now();
     if (now >= sleepers_due)
         wake_sleepers(now);
-    if (now >= due && !(busy && leave_work(now)))
+    if (now >= work_due() && !(busy && leave_work(now)))
         work(now);
 }
 
@@ -207,7 +214,9 @@ static void idle(struct cpu *cpu)
     cpu->tick = 0;
     cpu->halted = true;
     atomic_thread_fence(memory_order_seq_cst);
-    uint64_t now = kernel_now(), until = sleepers_due < due ? sleepers_due : due;
+    uint64_t now = kernel_now(), until = work_due();
+    if (sleepers_due < until)
+        until = sleepers_due;
     if (!queued && now < until) {
         if (until != NEVER)
             clock_arm(until - now);
@@ -268,10 +277,12 @@ void scheduler_start(void)
 
 /* --- the entries from assembly --- */
 
-/* The timer struck: the slice is used up. */
+/* The timer struck: the slice is used up. Who is pinned to the CPU keeps it for a little longer. */
 static void after_tick(struct cpu *cpu, struct thread *thread)
 {
-    if (cpu->tick)
+    if (cpu->tick && cpu->preempt)
+        clock_arm(TIMER_RETRY);
+    else if (cpu->tick)
         scheduler_yield(thread);
 }
 
@@ -327,6 +338,11 @@ __attribute__((weak)) uint64_t devices_poll(uint64_t now)
     return NEVER;
 }
 
+__attribute__((weak)) uint64_t devices_next(void)
+{
+    return NEVER;
+}
+
 __attribute__((weak)) bool devices_relieve(size_t bytes)
 {
     (void)bytes;
@@ -344,7 +360,7 @@ __attribute__((weak)) void weir_kernel_tick(void)
 void kernel_heartbeat(void)
 {
     uint64_t now = kernel_now();
-    if (now >= devices_due) {
+    if (now >= devices_due || now >= devices_next()) {
         devices_due = devices_poll(now);
         scheduler_due(devices_due);
     }
