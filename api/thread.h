@@ -22,17 +22,6 @@ struct weir_arena *process_arena(void);
 
 #ifdef WEIR_GUEST
 #include "platform/kernel/cpu_heap.h"
-
-/* The heap to use for one operation in a slow path; weir_heap_empty without memory. Then thread_leave. errno stays. */
-struct weir_heap *thread_enter(void);
-void thread_leave(struct weir_heap *heap);
-
-/* The CPU may change between two steps of it: only between thread_enter and thread_leave. */
-static inline bool thread_push_other(void *object)
-{
-    (void)object;
-    return false;
-}
 #else
 extern _Thread_local struct weir_heap *thread_heap __attribute__((tls_model("initial-exec")));
 

@@ -54,9 +54,9 @@ static __attribute__((noinline, cold)) void make_process(void)
     lock_drop(&making);
 }
 
-/* Brings the CPU's heap back within reach. The caller is pinned. */
-static __attribute__((noinline, cold)) void come_back(struct cpu *cpu)
+struct weir_heap *cpu_heap_return(void)
 {
+    struct cpu *cpu = this_cpu();
     if (!process_arena())
         make_process();
     struct weir_heap *own = atomic_load_explicit(&cpu->own_heap, memory_order_acquire);
@@ -64,21 +64,7 @@ static __attribute__((noinline, cold)) void come_back(struct cpu *cpu)
         heap_wake(own);
         cpu->heap = own;
     }
-}
-
-struct weir_heap *thread_enter(void)
-{
-    lock_pin();
-    struct cpu *cpu = this_cpu();
-    if (unlikely(!cpu->heap->arena))
-        come_back(cpu);
     return cpu->heap;
-}
-
-void thread_leave(struct weir_heap *heap)
-{
-    (void)heap;
-    lock_unpin();
 }
 
 void cpu_heap_slab_event(struct slab *slab)

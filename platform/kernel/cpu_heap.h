@@ -30,6 +30,25 @@
  * that the linker knows. */
 extern struct weir_heap cpu_heap_map;
 
+/* The CPU's heap comes back within reach of its threads; the caller is pinned. */
+__attribute__((noinline, cold)) struct weir_heap *cpu_heap_return(void);
+
+/* The CPU's heap for one operation in a slow path, while the thread is pinned; weir_heap_empty without memory. Then
+ * thread_leave. */
+static inline struct weir_heap *thread_enter(void)
+{
+    struct weir_heap *heap;
+    lock_pin();
+    __asm__ volatile("mov %%gs:%c1, %0" : "=r"(heap) : "i"(CPU_HEAP) : "memory");
+    return likely(heap->arena != NULL) ? heap : cpu_heap_return();
+}
+
+static inline void thread_leave(struct weir_heap *heap)
+{
+    (void)heap;
+    lock_unpin();
+}
+
 /* A slab's countdown is at its end, and the thread is pinned: does what is due, and unpins it. */
 __attribute__((noinline, cold)) void cpu_heap_slab_event(struct slab *slab);
 
@@ -112,6 +131,14 @@ static inline bool thread_push_tabled(void *object, size_t size)
     return likely(heap_find_slab(&cpu_heap_map, object, &slab)) &&
            likely(slab->class == class_of_granules[(size + GRANULE - 1) / GRANULE]) &&
            likely(thread_push_slab(slab, object));
+}
+
+static inline bool thread_push_other(void *object)
+{
+    struct weir_heap *heap = thread_enter();
+    bool pushed = heap_push_other(heap, object);
+    thread_leave(heap);
+    return pushed;
 }
 
 #endif

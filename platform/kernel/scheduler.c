@@ -302,10 +302,14 @@ void system_call_entry(struct thread *thread);
 void system_call_entry(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
+    bool pinned = cpu->preempt;
     look_at_clock(true);
     long result = system_call_answer(thread);
-    if (result == RESULT_LATER)
+    if (result == RESULT_LATER) {
+        if (pinned)
+            kernel_panic("a thread waits while it is pinned to its CPU");
         return;
+    }
     thread->registers.rax = (uint64_t)result;
     after_tick(cpu, thread);
 }
