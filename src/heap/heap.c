@@ -271,8 +271,10 @@ static __attribute__((noinline)) bool refill(struct weir_heap *heap, unsigned cl
 /* The same when all is as usual and the current slab has something. False: nothing was done. */
 static inline bool refill_from_current(struct weir_heap *heap, unsigned class)
 {
+    if (is_quiet(heap) || atomic_load_explicit(&heap->inbox, memory_order_relaxed))
+        return false;
     struct slab *slab = heap->current[class];
-    if (!slab || !slab->free || atomic_load_explicit(&heap->inbox, memory_order_relaxed) || is_quiet(heap))
+    if (!slab || !slab->free)
         return false;
     heap->bin[class] = detach(heap, slab);
     return true;
