@@ -30,6 +30,17 @@ struct weir_arena *area_arena(const struct area *area);
 uintptr_t area_start(const struct area *area);
 size_t area_size(const struct area *area);
 
+/* The same for objects of first-class heaps, in areas or not (mimalloc_heap.c): whether there are any, and freeing one.
+ */
+extern atomic_bool heaps_made;
+
+static inline bool heaps_exist(void)
+{
+    return unlikely(atomic_load_explicit(&heaps_made, memory_order_relaxed));
+}
+
+bool heaps_free(void *object);
+
 /* The arena whose object `object` can be: an area's, or the process's. */
 static inline struct weir_arena *arena_of(const void *object)
 {

@@ -31,7 +31,7 @@ void *face_aligned(size_t alignment, size_t size)
 
 static SLOW void free_slow(void *object, const char *operation)
 {
-    if (!object || (areas_exist() && area_free(object)))
+    if (!object || (heaps_exist() && heaps_free(object)))
         return;
     struct weir_heap *heap = thread_enter();
     heap_free_slow(heap, object, operation);

@@ -549,7 +549,10 @@ FACE void *mi_new_reallocn(void *p, size_t newcount, size_t size)
 
 FACE void *mi_heap_malloc(mi_heap_t *heap, size_t size)
 {
-    return allocate(heap, size, plain, false);
+    struct place place = place_enter(heap);
+    void *object = weir_heap_malloc(place.heap, size);
+    place_leave(place);
+    return likely(object != NULL) ? object : face_refused(ENOMEM);
 }
 
 FACE void *mi_heap_zalloc(mi_heap_t *heap, size_t size)
@@ -569,7 +572,7 @@ FACE void *mi_heap_mallocn(mi_heap_t *heap, size_t count, size_t size)
 
 FACE void *mi_heap_malloc_small(mi_heap_t *heap, size_t size)
 {
-    return allocate(heap, size, plain, false);
+    return mi_heap_malloc(heap, size);
 }
 
 FACE void *mi_heap_zalloc_small(mi_heap_t *heap, size_t size)

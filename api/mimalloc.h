@@ -4,19 +4,79 @@
 
 #include "api/areas.h"
 #include "api/faces.h"
+#include "api/redirect.h"
 #include "api/text.h"
 #include "include/mimalloc.h"
+
+#define LANES 8u
+
+/* A heap of the program's: see mimalloc_heap.c. It lies behind its first lane, in the same frame. */
+struct mi_heap_s {
+    struct mi_heap_s *of; /* behind any lane: whose it is */
+    /* of the first lane only */
+    _Atomic(struct weir_heap *) lanes[LANES];
+    _Atomic(unsigned) count;
+    struct weir_arena *arena;
+    bool destroyable;
+    int tag;
+    uint64_t number; /* heaps are numbered as they are made */
+    struct mi_heap_s *next, *previous;
+};
+
+static_assert(sizeof(struct weir_heap) + sizeof(struct mi_heap_s) <= WEIR_FRAME_SIZE, "a heap takes one frame");
+
+/* Why a lane is the owner's. */
+enum turn {
+    TURN_BUSY = TURN_OWNER,
+    TURN_TAKEN,
+    TURN_HELD,
+};
+
+/* The process's. */
+extern struct mi_heap_s main_heap;
+
+static inline mi_heap_t *behind(const struct weir_heap *lane)
+{
+    return (mi_heap_t *)((uintptr_t)lane + WEIR_FRAME_SIZE - sizeof(mi_heap_t));
+}
+
+/* The heap from which the calling thread's malloc allocates. */
+static inline mi_heap_t *default_heap(void)
+{
+    struct weir_heap *lane = redirected();
+    return lane ? behind(lane)->of : &main_heap;
+}
 
 /* The calling thread's time with a heap: between place_enter and place_leave it is the owner. */
 struct place {
     struct weir_heap *heap; /* weir_heap_empty without memory */
-    struct lane *lane;      /* null: the thread's own heap */
-    bool suspended;         /* which the thread had been redirected from */
+    bool turn;              /* a lane of the program's heap */
+    bool suspended;         /* the thread's own heap, from which it is redirected */
 };
 
+SLOW struct place place_enter_other(mi_heap_t *heap);
+SLOW void place_leave_suspended(struct place place);
+
 /* Null: from where malloc allocates. */
-struct place place_enter(mi_heap_t *heap);
-void place_leave(struct place place);
+static inline struct place place_enter(mi_heap_t *heap)
+{
+    if (!heap || heap == default_heap())
+        return (struct place){.heap = thread_enter()};
+    struct weir_heap *first = atomic_load_explicit(&heap->lanes[0], memory_order_relaxed);
+    if (likely(first != NULL) && likely(heap_take_turn(first, TURN_BUSY)))
+        return (struct place){.heap = first, .turn = true};
+    return place_enter_other(heap);
+}
+
+static inline void place_leave(struct place place)
+{
+    if (likely(place.turn))
+        heap_end_turn(place.heap);
+    else if (unlikely(place.suspended))
+        place_leave_suspended(place);
+    else
+        thread_leave(place.heap);
+}
 
 /* Bytes that may be used at `object`; 0 if no object starts there. */
 static inline size_t room_of(const void *object)

@@ -1,21 +1,20 @@
 /*
  * mimalloc's interface: first-class heaps.
  *
- * A heap of the program's is made of lanes: apart heaps of the process's arena (src/heap/first_class.c), each with a
- * lock in the place of an owner. The first comes with the heap and is all that most heaps ever have; more are added, up
- * to eight, when threads find all of them busy. A lane's lock and the heap's own fields lie in the rest of the frame
- * that holds the apart heap, so that a heap without objects costs one frame.
+ * A heap of the program's is made of lanes: apart heaps of the process's arena (src/heap/first_class.c), at which
+ * threads take turns. The first comes with the heap and is all that most heaps ever have; more are added, up to eight,
+ * when threads find all of them busy. The heap's own fields lie in the rest of the frame that holds its first lane, so
+ * that a heap without objects costs one frame.
  *
- *     main ──next──► heap ──next──► heap
- *                     │ lanes[0 … count - 1]
- *                     └──► lane ──(same frame)──► apart heap ──► its slabs, its large objects
+ *     all ──► heap ──next──► heap
+ *              │ lanes[0 … count - 1]
+ *              └──► apart heap ──► its slabs, its large objects
  *
- *     FREE ──► BUSY ──► FREE      a thread is allocating
- *     FREE ──► TAKEN              it is a thread's default: malloc of that thread allocates from it, without a lock
- *     FREE ──► HELD ──► FREE      by fork
+ *     nobody's turn ──► BUSY ──► nobody's     a thread is allocating
+ *     nobody's turn ──► TAKEN                 a thread's malloc allocates from it, from now on
+ *     nobody's turn ──► HELD ──► nobody's     by fork
  *
  *     (1)  what a lane allocates belongs to its heap until the heap is deleted or destroyed
- *     (2)  who holds a lane, and nobody else, is the owner of its apart heap
  *
  * Frees take the ordinary road, whoever frees and with which function. The process's own heap, `main`, has no lanes.
  */
@@ -28,35 +27,8 @@
 #include "api/platform.h"
 #include "api/redirect.h"
 
-#define LANES 8u
-
-enum lane_state {
-    LANE_FREE,
-    LANE_BUSY,
-    LANE_TAKEN,
-    LANE_HELD,
-};
-
-struct lane {
-    _Atomic(unsigned) state;
-    struct mi_heap_s *of;
-};
-
-struct mi_heap_s {
-    struct lane first; /* of the apart heap in the same frame */
-    /* of the first lane only */
-    _Atomic(struct lane *) lanes[LANES];
-    _Atomic(unsigned) count;
-    struct weir_arena *arena;
-    bool destroyable;
-    int tag;
-    uint64_t number; /* heaps are numbered as they are made */
-    struct mi_heap_s *next, *previous;
-};
-
-static_assert(sizeof(struct weir_heap) + sizeof(struct mi_heap_s) <= WEIR_FRAME_SIZE, "a heap takes one frame");
-
-static struct mi_heap_s main_heap;
+struct mi_heap_s main_heap;
+atomic_bool heaps_made;
 
 /* The list of heaps, newest first, and their numbers. */
 static struct mi_heap_s *all;
@@ -74,41 +46,26 @@ static void unlock(void)
     atomic_store_explicit(&locked, false, memory_order_release);
 }
 
-static struct weir_heap *heap_of_lane(const struct lane *lane)
+static struct weir_heap *lane_of(mi_heap_t *heap, unsigned n)
 {
-    return (struct weir_heap *)round_down((uintptr_t)lane, WEIR_FRAME_SIZE);
+    return atomic_load_explicit(&heap->lanes[n], memory_order_acquire);
 }
 
-static struct lane *lane_of_heap(const struct weir_heap *heap)
+static unsigned lanes_of(mi_heap_t *heap)
 {
-    return &((struct mi_heap_s *)((uintptr_t)heap + WEIR_FRAME_SIZE - sizeof(struct mi_heap_s)))->first;
+    return atomic_load_explicit(&heap->count, memory_order_acquire);
 }
 
-static bool lane_try(struct lane *lane, enum lane_state state)
+/* Makes another lane, in the turn of the caller. Null if there are enough, or without memory. */
+static SLOW struct weir_heap *lane_add(mi_heap_t *heap, enum turn turn)
 {
-    unsigned expected = LANE_FREE;
-    return atomic_load_explicit(&lane->state, memory_order_relaxed) == LANE_FREE &&
-           atomic_compare_exchange_strong_explicit(&lane->state, &expected, state, memory_order_acquire,
-                                                   memory_order_relaxed);
-}
-
-static void lane_drop(struct lane *lane)
-{
-    atomic_store_explicit(&lane->state, LANE_FREE, memory_order_release);
-}
-
-/* Makes another lane, which the caller then has. Null if there are enough, or without memory. */
-static struct lane *lane_add(mi_heap_t *heap, enum lane_state state)
-{
-    unsigned count = atomic_load_explicit(&heap->count, memory_order_relaxed);
-    struct weir_heap *apart = count < LANES ? weir_heap_acquire_apart(heap->arena) : NULL;
-    if (!apart)
+    struct weir_heap *lane = lanes_of(heap) < LANES ? weir_heap_acquire_apart(heap->arena) : NULL;
+    if (!lane)
         return NULL;
-    struct lane *lane = lane_of_heap(apart);
-    lane->of = heap;
-    atomic_store_explicit(&lane->state, state, memory_order_relaxed);
+    behind(lane)->of = heap;
+    atomic_store_explicit(&lane->turn, turn, memory_order_relaxed);
     lock();
-    count = atomic_load_explicit(&heap->count, memory_order_relaxed);
+    unsigned count = lanes_of(heap);
     if (count < LANES) {
         atomic_store_explicit(&heap->lanes[count], lane, memory_order_release);
         atomic_store_explicit(&heap->count, count + 1, memory_order_release);
@@ -116,58 +73,41 @@ static struct lane *lane_add(mi_heap_t *heap, enum lane_state state)
     unlock();
     if (count < LANES)
         return lane;
-    weir_heap_discard(apart);
+    weir_heap_discard(lane);
     return NULL;
 }
 
-/* A lane of the heap for the calling thread. Threads begin to look at different ones. Null: there is none now. */
-static struct lane *lane_find(mi_heap_t *heap, enum lane_state state)
+/* Takes a turn at one of several lanes, or at a new one. Threads begin to look at different ones. Null: not now. */
+static SLOW struct weir_heap *lane_find(mi_heap_t *heap, enum turn turn)
 {
-    unsigned count = atomic_load_explicit(&heap->count, memory_order_acquire), from = 0;
-    if (count > 1) {
-        const struct weir_platform *platform = heap->arena->config.platform;
-        from = platform->slot(platform->context);
-    }
+    const struct weir_platform *platform = heap->arena->config.platform;
+    unsigned count = lanes_of(heap), from = platform->slot(platform->context);
     for (unsigned i = 0; i < count; i++) {
-        struct lane *lane = atomic_load_explicit(&heap->lanes[(from + i) % count], memory_order_acquire);
-        if (lane_try(lane, state))
+        struct weir_heap *lane = lane_of(heap, (from + i) % count);
+        if (heap_take_turn(lane, turn))
             return lane;
     }
-    return lane_add(heap, state);
+    return lane_add(heap, turn);
 }
 
-/* The heap from which the thread's malloc allocates, null if that is the process's. */
-static mi_heap_t *redirection(void)
+struct place place_enter_other(mi_heap_t *heap)
 {
-    struct weir_heap *heap = redirected();
-    return heap ? lane_of_heap(heap)->of : NULL;
-}
-
-struct place place_enter(mi_heap_t *heap)
-{
-    if (!heap)
-        return (struct place){.heap = thread_enter()};
-    mi_heap_t *current = redirection();
-    if (heap == (current ? current : &main_heap))
-        return (struct place){.heap = thread_enter()};
     if (heap == &main_heap)
         return (struct place){.heap = redirect_suspend(), .suspended = true};
-    for (;;) {
-        struct lane *lane = lane_find(heap, LANE_BUSY);
-        if (lane)
-            return (struct place){.heap = heap_of_lane(lane), .lane = lane};
+    struct weir_heap *lane;
+    while (!(lane = lane_find(heap, TURN_BUSY)))
         sched_yield();
-    }
+    return (struct place){.heap = lane, .turn = true};
 }
 
-void place_leave(struct place place)
+void place_leave_suspended(struct place place)
 {
-    if (place.lane)
-        lane_drop(place.lane);
-    else if (place.suspended)
-        redirect_resume(place.heap);
-    else
-        thread_leave(place.heap);
+    redirect_resume(place.heap);
+}
+
+bool heaps_free(void *object)
+{
+    return heap_free_in_turn(process_arena(), object) || (areas_exist() && area_free(object));
 }
 
 /* --- making and ending --- */
@@ -177,14 +117,14 @@ FACE mi_heap_t *mi_heap_new_ex(int heap_tag, bool allow_destroy, void *arena_id)
     struct weir_heap *entered = thread_enter(); /* makes the process's arena, if nobody has yet */
     thread_leave(entered);
     struct weir_arena *arena = arena_id ? area_arena(arena_id) : process_arena();
-    struct weir_heap *apart = arena ? weir_heap_acquire_apart(arena) : NULL;
-    if (!apart)
+    struct weir_heap *lane = arena ? weir_heap_acquire_apart(arena) : NULL;
+    if (!lane)
         return face_refused(ENOMEM);
-    struct lane *lane = lane_of_heap(apart);
-    mi_heap_t *heap = (mi_heap_t *)lane;
-    *heap = (struct mi_heap_s){.count = 1, .arena = arena, .destroyable = allow_destroy, .tag = heap_tag};
-    lane->of = heap;
+    mi_heap_t *heap = behind(lane);
+    *heap = (struct mi_heap_s){.of = heap, .count = 1, .arena = arena, .destroyable = allow_destroy, .tag = heap_tag};
     heap->lanes[0] = lane;
+    atomic_store_explicit(&heaps_made, true, memory_order_relaxed);
+    heap_end_turn(lane);
     lock();
     heap->number = ++numbers;
     heap->next = all;
@@ -209,7 +149,7 @@ static void end(mi_heap_t *heap, void (*end_lane)(struct weir_heap *heap))
 {
     if (!heap || heap == &main_heap)
         return;
-    if (redirection() == heap)
+    if (default_heap() == heap)
         redirect(NULL);
     lock();
     if (heap->next)
@@ -219,8 +159,13 @@ static void end(mi_heap_t *heap, void (*end_lane)(struct weir_heap *heap))
     else
         all = heap->next;
     unlock();
-    for (unsigned i = heap->count; i > 0; i--) /* the first, in which the heap itself lies, comes last */
-        end_lane(heap_of_lane(heap->lanes[i - 1]));
+    for (unsigned i = heap->count; i > 0; i--) { /* the first, in which the heap itself lies, comes last */
+
+        struct weir_heap *lane = lane_of(heap, i - 1);
+        while (!heap_take_turn(lane, TURN_BUSY) && atomic_load(&lane->turn) != TURN_TAKEN)
+            sched_yield(); /* somebody frees */
+        end_lane(lane);
+    }
 }
 
 FACE void mi_heap_delete(mi_heap_t *heap)
@@ -252,15 +197,14 @@ FACE mi_heap_t *mi_heap_get_backing(void)
 
 FACE mi_heap_t *mi_heap_get_default(void)
 {
-    mi_heap_t *heap = redirection();
-    return heap ? heap : &main_heap;
+    return default_heap();
 }
 
 void mimalloc_leave_default(void)
 {
-    struct weir_heap *heap = redirected();
-    if (heap && redirect(NULL))
-        lane_drop(lane_of_heap(heap));
+    struct weir_heap *lane = redirected();
+    if (lane && redirect(NULL))
+        heap_end_turn(lane);
 }
 
 /* A thread that has no heap of its own to come back to keeps the process's, as all threads of a guest do. So does a
@@ -271,9 +215,9 @@ FACE mi_heap_t *mi_heap_set_default(mi_heap_t *heap)
     if (!heap || heap == before)
         return before;
     mimalloc_leave_default();
-    struct lane *lane = heap->arena == process_arena() ? lane_find(heap, LANE_TAKEN) : NULL;
-    if (lane && !redirect(heap_of_lane(lane)))
-        lane_drop(lane);
+    struct weir_heap *lane = heap->arena == process_arena() ? lane_find(heap, TURN_TAKEN) : NULL;
+    if (lane && !redirect(lane))
+        heap_end_turn(lane);
     return before;
 }
 
@@ -284,9 +228,9 @@ FACE mi_heap_t *mi_heap_of(const void *p)
     struct weir_arena *arena = arena_of(p);
     if (!p || !arena)
         return NULL;
-    struct weir_heap *apart = weir_heap_of(arena, p);
-    if (apart)
-        return lane_of_heap(apart)->of;
+    struct weir_heap *lane = weir_heap_of(arena, p);
+    if (lane)
+        return behind(lane)->of;
     return weir_arena_owns(arena, p) ? &main_heap : NULL;
 }
 
@@ -332,17 +276,16 @@ FACE bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t *heap, void *p, size_t
 
 static void collect(mi_heap_t *heap, bool force)
 {
-    for (unsigned i = 0; i < atomic_load(&heap->count); i++) {
-        struct lane *lane = heap->lanes[i];
-        struct weir_heap *apart = heap_of_lane(lane);
-        bool mine = apart == redirected();
-        if (!mine && !lane_try(lane, LANE_BUSY))
+    for (unsigned i = 0; i < lanes_of(heap); i++) {
+        struct weir_heap *lane = lane_of(heap, i);
+        bool mine = lane == redirected();
+        if (!mine && !heap_take_turn(lane, TURN_BUSY))
             continue;
-        weir_heap_collect(apart);
+        weir_heap_collect(lane);
         if (force)
-            weir_heap_quiesce(apart);
+            weir_heap_quiesce(lane);
         if (!mine)
-            lane_drop(lane);
+            heap_end_turn(lane);
     }
 }
 
@@ -438,15 +381,15 @@ FACE bool mi_heap_visit_blocks(const mi_heap_t *heap, bool visit_blocks, mi_bloc
         return false;
     if (visited == &main_heap)
         return visit_main(&v);
-    for (unsigned i = 0; i < atomic_load(&visited->count); i++) {
-        struct lane *lane = visited->lanes[i];
-        bool mine = heap_of_lane(lane) == redirected();
-        while (!mine && !lane_try(lane, LANE_BUSY))
-            if (atomic_load(&lane->state) == LANE_TAKEN)
+    for (unsigned i = 0; i < lanes_of(visited); i++) {
+        struct weir_heap *lane = lane_of(visited, i);
+        bool mine = lane == redirected();
+        while (!mine && !heap_take_turn(lane, TURN_BUSY))
+            if (atomic_load(&lane->turn) == TURN_TAKEN)
                 return false; /* another thread's malloc is at it */
-        bool go_on = weir_heap_walk(heap_of_lane(lane), visit, &v);
+        bool go_on = weir_heap_walk(lane, visit, &v);
         if (!mine)
-            lane_drop(lane);
+            heap_end_turn(lane);
         if (!go_on)
             return false;
     }
@@ -514,24 +457,24 @@ FACE bool mi_theap_visit_blocks(const mi_theap_t *theap, bool visit_blocks, mi_b
 /* --- fork --- */
 
 #ifndef WEIR_GUEST
-static void for_all_lanes(void (*visit_lane)(struct lane *lane))
+static void for_all_lanes(void (*visit_lane)(struct weir_heap *lane))
 {
     for (mi_heap_t *heap = all; heap; heap = heap->next)
-        for (unsigned i = 0; i < atomic_load(&heap->count); i++)
-            visit_lane(heap->lanes[i]);
+        for (unsigned i = 0; i < lanes_of(heap); i++)
+            visit_lane(lane_of(heap, i));
 }
 
 /* Lanes that are taken stay with their threads, as threads' heaps do. */
-static void hold(struct lane *lane)
+static void hold(struct weir_heap *lane)
 {
-    while (!lane_try(lane, LANE_HELD) && atomic_load(&lane->state) != LANE_TAKEN)
+    while (!heap_take_turn(lane, TURN_HELD) && atomic_load(&lane->turn) != TURN_TAKEN)
         sched_yield();
 }
 
-static void let_go(struct lane *lane)
+static void let_go(struct weir_heap *lane)
 {
-    if (atomic_load(&lane->state) == LANE_HELD)
-        lane_drop(lane);
+    if (atomic_load(&lane->turn) == TURN_HELD)
+        heap_end_turn(lane);
 }
 
 static void before_fork(void)

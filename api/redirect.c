@@ -9,11 +9,6 @@ bool redirect(struct weir_heap *heap)
     return !heap;
 }
 
-struct weir_heap *redirected(void)
-{
-    return NULL;
-}
-
 struct weir_heap *redirect_suspend(void)
 {
     return (struct weir_heap *)&weir_heap_empty;
@@ -40,11 +35,6 @@ static void thread_exits(void *own)
 static void make_key(void)
 {
     have_key = pthread_key_create(&own_key, thread_exits) == 0;
-}
-
-struct weir_heap *redirected(void)
-{
-    return thread_heap->apart ? thread_heap : NULL;
 }
 
 bool redirect(struct weir_heap *heap)

@@ -13,7 +13,14 @@
 bool redirect(struct weir_heap *heap);
 
 /* The heap to which the calling thread is redirected, null if it is not. */
-struct weir_heap *redirected(void);
+static inline struct weir_heap *redirected(void)
+{
+#ifdef WEIR_GUEST
+    return NULL;
+#else
+    return unlikely(thread_heap->apart) ? thread_heap : NULL;
+#endif
+}
 
 /* The own heap of a thread that is redirected, for one operation. Then redirect_resume. */
 struct weir_heap *redirect_suspend(void);

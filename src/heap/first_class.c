@@ -4,9 +4,10 @@
  *     weir_heap_acquire_apart ──► in use ──weir_heap_release──► its objects live on, as everybody's
  *                                    └────weir_heap_discard──► its objects are gone
  *
- * An apart heap is a heap like a thread's. Whoever calls is its owner for the time of the call, so that callers take
- * turns; frees from elsewhere come home by the remote road as ever. What sets it apart is that all memory in it is its
- * own and nobody else holds a piece of it:
+ * An apart heap is a heap like a thread's, but several may take turns as its owner. It is made in the turn of whoever
+ * makes it; if he ends that, whoever takes the next turn is the owner for so long. Frees from elsewhere take a turn,
+ * too, if they can, else they come home by the remote road as ever. What sets the heap apart is that all memory in it
+ * is its own and nobody else holds a piece of it:
  *
  *     (1)  it adopts no slabs, so that it holds its own objects only                       (heap.c)
  *     (2)  no batch waits for its slabs: frees into them are sent one by one                (remote.c)
@@ -16,11 +17,27 @@
  * Thus discarding is giving back its slabs and large objects, whatever is in them. (2) costs a free into an apart heap
  * a compare-and-swap of its own; heaps that are not apart pay nothing.
  */
+#include "src/heap/fast.h"
 #include "src/heap/walk.h"
 
 struct weir_heap *weir_heap_acquire_apart(struct weir_arena *arena)
 {
-    return arena_heap(arena, true);
+    struct weir_heap *heap = arena_heap(arena, true);
+    if (heap)
+        atomic_store_explicit(&heap->turn, TURN_OWNER, memory_order_relaxed);
+    return heap;
+}
+
+bool heap_free_in_turn(const struct weir_arena *arena, void *object)
+{
+    struct slab *slab = arena_slab(arena, (uintptr_t)object);
+    struct weir_heap *owner = slab ? slab_owner(slab) : NULL;
+    if (!owner || !owner->apart || !slab_object_starts(slab, (uintptr_t)object) || !heap_take_turn(owner, TURN_FREE))
+        return false;
+    bool freed = atomic_load_explicit(&slab->owner, memory_order_relaxed) == (uintptr_t)owner &&
+                 heap_push_slab(owner, slab, object);
+    heap_end_turn(owner);
+    return freed;
 }
 
 void weir_heap_discard(struct weir_heap *heap)

@@ -139,6 +139,7 @@ struct weir_heap {
 
     /* anybody */
     _Alignas(64) _Atomic(struct object *) inbox; /* what others freed */
+    _Atomic(unsigned) turn;                      /* of an apart heap, see first_class.c */
     _Atomic(bool) quiet;                         /* written under the lock */
     bool unmarked;                               /* when it is quiet: see heap_rest */
     struct lock lock;
@@ -429,6 +430,31 @@ void run_drop_oldest(struct weir_heap *heap);
 /* Calls `visit` for every run in the map. Stops when it returns false. */
 bool run_walk(const struct weir_arena *arena, bool (*visit)(void *context, uintptr_t start, size_t frames, bool kept),
               void *context);
+
+/* --- first_class.c --- */
+
+enum {
+    TURN_NOBODY,
+    TURN_FREE,  /* a free from elsewhere */
+    TURN_OWNER, /* and above: the owner, in whichever way */
+};
+
+static inline bool heap_take_turn(struct weir_heap *heap, unsigned who)
+{
+    unsigned nobody = TURN_NOBODY;
+    return atomic_load_explicit(&heap->turn, memory_order_relaxed) == TURN_NOBODY &&
+           atomic_compare_exchange_strong_explicit(&heap->turn, &nobody, who, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline void heap_end_turn(struct weir_heap *heap)
+{
+    atomic_store_explicit(&heap->turn, TURN_NOBODY, memory_order_release);
+}
+
+/* Frees an object of an apart heap as its owner would, if that is what it is, nothing is unusual about it, and it is
+ * nobody's turn. False: nothing was done. */
+bool heap_free_in_turn(const struct weir_arena *arena, void *object);
 
 /* --- apart.c --- */
 

@@ -145,6 +145,21 @@ static void send(struct weir_heap *heap, struct batch *batch)
     *batch = (struct batch){0};
 }
 
+/* An apart heap may be discarded any time after this: no batch may wait for its slabs then. If it is nobody's turn the
+ * object is freed as the owner would. */
+static void free_apart(struct weir_heap *heap, struct weir_heap *owner, struct object *object, const char *operation)
+{
+    if (heap_take_turn(owner, TURN_FREE)) {
+        if (unlikely(!heap_push(owner, object)))
+            heap_free_slow(owner, object, operation);
+        heap_end_turn(owner);
+    } else {
+        object->next = NULL;
+        heap->remote_frees++;
+        deliver(heap->arena, owner, object, 1);
+    }
+}
+
 void heap_free_remote(struct weir_heap *heap, struct slab *slab, struct object *object, const char *operation)
 {
     struct weir_heap *owner = slab_owner(slab);
@@ -153,18 +168,15 @@ void heap_free_remote(struct weir_heap *heap, struct slab *slab, struct object *
         misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, operation);
         return;
     }
+    if (owner->apart) {
+        free_apart(heap, owner, object, operation);
+        return;
+    }
     heap_event(heap);
     if (batch->owner)
         send(heap, batch);
-    if (owner->apart) {
-        /* That heap may be discarded any time after this: no batch may wait for its slabs then. */
-        object->next = NULL;
-        heap->remote_frees++;
-        deliver(heap->arena, owner, object, 1);
-    } else {
-        *batch = (struct batch){.owner = owner, .room = BATCH_BYTES};
-        heap_batch_push(batch, owner, slab, object);
-    }
+    *batch = (struct batch){.owner = owner, .room = BATCH_BYTES};
+    heap_batch_push(batch, owner, slab, object);
 }
 
 void heap_send_batches(struct weir_heap *heap)

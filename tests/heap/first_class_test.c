@@ -1,4 +1,7 @@
 /* Apart heaps: discarded with all that is in them, or released without harm to it; objects at odd offsets. */
+#include <pthread.h>
+#include <sched.h>
+
 #include "src/heap/heap.h"
 #include "tests/heap/fixture.h"
 
@@ -283,6 +286,63 @@ static void heaps_are_cheap(void **state)
     close_clean();
 }
 
+/* --- threads: they take turns at the apart heap, and free its objects from their own --- */
+
+enum {
+    THREADS = 4,
+    PLACES = 256,
+};
+static _Atomic(void *) places[PLACES];
+
+static void *work(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+    struct weir_heap *own = weir_heap_acquire(fixture.arena);
+    for (unsigned i = 0; i < 5000; i++) {
+        seed = seed * 1664525 + 1013904223;
+        size_t size = size_of(seed >> 16) + sizeof size;
+        while (!heap_take_turn(apart, TURN_OWNER))
+            sched_yield();
+        size_t *object = weir_heap_malloc(apart, size);
+        heap_end_turn(apart);
+        *object = size;
+        object = atomic_exchange(&places[seed >> 8 & (PLACES - 1)], object);
+        if (object) {
+            assert_true(weir_arena_usable_size(fixture.arena, object) >= *object);
+            weir_heap_free(own, object);
+        }
+    }
+    weir_heap_release(own);
+    return NULL;
+}
+
+static void threads_take_turns(void **state)
+{
+    (void)state;
+    open_heaps();
+    for (unsigned round = 0; round < 3; round++) {
+        heap_end_turn(apart);
+        pthread_t threads[THREADS];
+        for (uintptr_t i = 0; i < THREADS; i++)
+            pthread_create(&threads[i], NULL, work, (void *)(round * THREADS + i));
+        for (unsigned i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        assert_sound(&fixture);
+        if (round == 1) {
+            weir_heap_release(apart);
+        } else {
+            weir_heap_discard(apart);
+            for (unsigned i = 0; i < PLACES; i++)
+                places[i] = NULL;
+        }
+        apart = weir_heap_acquire_apart(fixture.arena);
+    }
+    weir_heap_discard(apart);
+    for (unsigned i = 0; i < PLACES; i++)
+        weir_heap_free(thread, atomic_exchange(&places[i], NULL));
+    close_clean();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +357,7 @@ int main(void)
         cmocka_unit_test(table_grows),
         cmocka_unit_test(arena_ends_with_objects),
         cmocka_unit_test(heaps_are_cheap),
+        cmocka_unit_test(threads_take_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
