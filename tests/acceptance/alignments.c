@@ -41,7 +41,7 @@ void every_alignment_is_kept(void)
             size_t size = i < COUNT(sizes) ? sizes[i] : i == COUNT(sizes) ? alignment : alignment + alignment / 2;
             void *object = aligned_alloc(alignment, size);
             is_object(object, alignment, size);
-            free_aligned_sized(object, alignment, size);
+            release_aligned_sized(object, alignment, size);
             object = memalign(alignment, size);
             is_object(object, alignment, size);
             free(object);
@@ -83,9 +83,9 @@ void aligned_objects_live_side_by_side(void)
                 size_t k = i * 4 % EACH;
                 CHECK(stamp_holds(objects[k], size, k));
                 if (k % 2)
-                    free_sized(objects[k], size);
+                    release_sized(objects[k], size);
                 else
-                    free_aligned_sized(objects[k], alignment, size);
+                    release_aligned_sized(objects[k], alignment, size);
             }
         }
 }

@@ -171,17 +171,17 @@ void sized_frees_take_the_size_that_was_asked_for(void)
     /* A wrong answer would end the program (WEIR_ABORT=1), or leave objects behind. */
     for (size_t round = 0; round < 2; round++)
         for (size_t size = 0; size < 300000; size += size < 3000 ? 1 : size / 7) {
-            free_sized(malloc(size), size);
-            free_sized(calloc(1, size), size);
-            free_sized(realloc(malloc(size / 3), size), size);
+            release_sized(malloc(size), size);
+            release_sized(calloc(1, size), size);
+            release_sized(realloc(malloc(size / 3), size), size);
             void *shrunk = realloc(malloc(size), size - size / 4);
-            free_sized(shrunk, size - size / 4);
+            release_sized(shrunk, size - size / 4);
             for (size_t alignment = 1; alignment <= 65536; alignment *= 4)
-                free_aligned_sized(aligned_alloc(alignment, size), alignment, size);
+                release_aligned_sized(aligned_alloc(alignment, size), alignment, size);
         }
     size_t before = resident();
     for (size_t i = 0; i < 4000; i++)
-        free_sized(malloc(100000 + i), 100000 + i);
+        release_sized(malloc(100000 + i), 100000 + i);
     CHECK_AT_MOST(resident(), before + (4 << 20));
 }
 

@@ -42,10 +42,10 @@ void free_preserves_errno_of_small_objects(void)
             release_all(order);
         }
     errno = 1234;
-    free_sized(malloc(40), 40);
-    free_sized(malloc(4000), 4000);
-    free_sized(malloc(40000), 40000);
-    free_aligned_sized(aligned_alloc(1 << 16, 40), 1 << 16, 40);
+    release_sized(malloc(40), 40);
+    release_sized(malloc(4000), 4000);
+    release_sized(malloc(40000), 40000);
+    release_aligned_sized(aligned_alloc(1 << 16, 40), 1 << 16, 40);
     CHECK(errno == 1234);
 }
 

@@ -9,8 +9,26 @@
 
 #include "tests/acceptance/check.h"
 
+/* C23's, which not every malloc has. */
 void free_sized(void *object, size_t size) __attribute__((weak));
 void free_aligned_sized(void *object, size_t alignment, size_t size) __attribute__((weak));
+
+static inline void release_sized(void *object, size_t size)
+{
+    if (free_sized)
+        free_sized(object, size);
+    else
+        free(object);
+}
+
+static inline void release_aligned_sized(void *object, size_t alignment, size_t size)
+{
+    if (free_aligned_sized)
+        free_aligned_sized(object, alignment, size);
+    else
+        free(object);
+}
+
 void *reallocarray(void *object, size_t n, size_t size);
 void *valloc(size_t size);
 void *pvalloc(size_t size);

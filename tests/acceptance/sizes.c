@@ -43,8 +43,8 @@ void zero_sizes_are_objects(void)
 void null_is_nothing(void)
 {
     free(NULL);
-    free_sized(NULL, 17);
-    free_aligned_sized(NULL, 64, 17);
+    release_sized(NULL, 17);
+    release_aligned_sized(NULL, 64, 17);
     CHECK(malloc_usable_size(NULL) == 0);
     for (size_t size = 1; size < 200000; size = size * 3 + 1) {
         char *object = realloc(NULL, size);
