@@ -156,7 +156,7 @@ def threads_are_preempted(run):
 @test(MICROVM)
 def heaps_are_whole_under_preemption(run):
     for cpus in (1, 2):
-        run("heaps", "torn", "6", cpus=cpus, malloc="weir", options=["weir.slice=200"]).expect(0, "heaps\n")
+        run("heaps", "torn", "6", cpus=cpus, malloc="weir", options=["weir.slice=50"]).expect(0, "heaps\n")
 
 
 @test(MICROVM)
