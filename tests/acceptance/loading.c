@@ -131,7 +131,7 @@ static void forty_libraries_come_and_go(void)
         if (round == 5)
             after_sixth = resident();
     }
-    CHECK_AT_MOST(resident(), after_sixth + (1 << 20));
+    CHECK_AT_MOST(resident(), after_sixth + (4 << 20));
     remove_copies();
 }
 
