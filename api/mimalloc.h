@@ -8,14 +8,16 @@
 #include "api/text.h"
 #include "include/mimalloc.h"
 
-#define LANES 8u
+#define LANES 16u
 
 /* A heap of the program's: see mimalloc_heap.c. It lies behind its first lane, in the same frame. */
 struct mi_heap_s {
-    struct mi_heap_s *of; /* behind any lane: whose it is */
+    /* behind any lane */
+    struct mi_heap_s *of;  /* whose it is */
+    struct weir_heap *own; /* TAKEN: the thread's own heap */
     /* of the first lane only */
     _Atomic(struct weir_heap *) lanes[LANES];
-    _Atomic(unsigned) count;
+    _Atomic(unsigned) count, taken;
     struct weir_arena *arena;
     bool destroyable;
     int tag;

@@ -8,11 +8,12 @@
 
 #include "api/thread.h"
 
-/* The calling thread allocates from `heap` from now on, which is nobody else's; null: from its own again. False if that
- * cannot be. */
-bool redirect(struct weir_heap *heap);
+/* The calling thread allocates from `lane` from now on, a lane that it has TAKEN; null: from its own heap again. A lane
+ * to which it was redirected before is then nobody's. False if the thread cannot be redirected: it still has the lane.
+ */
+bool redirect(struct weir_heap *lane);
 
-/* The heap to which the calling thread is redirected, null if it is not. */
+/* The lane to which the calling thread is redirected, null if it is not. */
 static inline struct weir_heap *redirected(void)
 {
 #ifdef WEIR_GUEST
