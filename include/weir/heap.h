@@ -29,6 +29,11 @@ struct weir_arena_config {
      * something (deflate the balloon, drop a cache) and return true to have the allocation tried again. May be null.
      * Called with no lock held, never recursively in one thread. */
     bool (*reclaim)(void *context, size_t bytes);
+    /* Asked to drop the contents of `bytes` in frames that the arena holds and nobody uses; they are written again
+     * without notice, and read as anything until then. May be null: then they stay. Called as `reclaim` and with its
+     * context, perhaps with an arena's lock held: it must not call back into the arena. */
+    void (*discard)(void *context, uintptr_t start, size_t bytes);
+    unsigned idle_part; /* an n-th of what it holds may lie unused in slabs that few objects keep; 0: two thirds */
     void *reclaim_context;
     bool prompt; /* give empty slabs and runs back to the frames at once (guests) instead of keeping what bounces */
 };
@@ -97,6 +102,10 @@ void weir_heap_quiesce(struct weir_heap *heap);
 /* Gives every unused frame back to the frame table, but for `keep` bytes. From any thread; takes what the calling
  * owner's heap, quiescent heaps and released heaps hold (`heap` may be null). True if anything was given back. */
 bool weir_arena_trim(struct weir_arena *arena, struct weir_heap *heap, size_t keep);
+
+/* Has all frames dropped (config.discard) that hold nothing in use inside slabs that keep them: those of `heap` (the
+ * caller's own, or null), of quiet and of released heaps. */
+void weir_arena_discard(struct weir_arena *arena, struct weir_heap *heap);
 
 struct weir_arena_stats {
     size_t live;      /* bytes in objects, by size class; objects freed by other heaps count until they are home */

@@ -23,16 +23,18 @@
 #include <sys/mman.h>
 
 #include "api/options.h"
+#include "api/thread.h"
 #include "platform/linux/linux.h"
 #include "src/base/bits.h"
 #include "src/base/lock.h"
 
+#define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 
 enum policy {
     HARD = 4,              /* the hard bound is this many times the soft one: up to as much free as used */
-    LOW_PART_OF_USED = 20, /* what the background thread leaves … */
-    LOW_LEAST_MIB = 1,     /* … or this, if that is more */
+    LOW_PART_OF_USED = 64, /* what the background thread leaves … */
+    LOW_LEAST_KIB = 256,   /* … or this, if that is more */
     LOOK_MS = 20,          /* how often the soft bound is looked at */
     CHUNK_ORDER = 9,       /* the soft bound is kept with whole 2 MiB, ... */
     PIECE_ORDER = 4,       /* ... the hard one with 64 KiB, too; trim and the thread give back single frames */
@@ -68,6 +70,17 @@ static bool is_part(const struct weir_range *range)
     return range->start % CHUNK != 0 || range->frames % (CHUNK / WEIR_FRAME_SIZE) != 0;
 }
 
+/* Parts of huge pages have been given back: no huge pages for now, see above. */
+static void stop_huge_pages(void)
+{
+    if (atomic_load_explicit(&give.backed_when_split, memory_order_relaxed) != 0)
+        return;
+    struct weir_frames_stats stats;
+    weir_frames_stats(space_frames(), &stats);
+    atomic_store_explicit(&give.backed_when_split, stats.backed + 1, memory_order_relaxed);
+    space_allow_huge(false);
+}
+
 /* Gives back free blocks of at least 2^order frames; returns how many frames. The lock is held. */
 static size_t give_back_blocks(size_t keep, uint64_t cold_before, unsigned order)
 {
@@ -86,14 +99,12 @@ static size_t give_back_blocks(size_t keep, uint64_t cold_before, unsigned order
         for (size_t i = 0; i < n; i++) {
             release(ranges[i].start, ranges[i].start + (ranges[i].frames << WEIR_FRAME_SHIFT));
             given += ranges[i].frames;
-            parts = parts || is_part(&ranges[i]);
+            parts = parts || (order == 0 && is_part(&ranges[i]));
         }
         weir_frames_unisolate(frames, ranges, n, true);
     }
-    if (parts) {
-        space_allow_huge(false);
-        atomic_store_explicit(&give.backed_when_split, stats.backed, memory_order_relaxed);
-    }
+    if (parts)
+        stop_huge_pages();
     return given;
 }
 
@@ -106,6 +117,15 @@ static bool give_back_locked(size_t keep, uint64_t cold_before, unsigned order)
         given += give_back_blocks(keep, cold_before, order);
     errno = error;
     return given > 0;
+}
+
+void give_back_part(void *context, uintptr_t start, size_t bytes)
+{
+    (void)context;
+    int error = errno;
+    release(start, start + bytes);
+    stop_huge_pages();
+    errno = error;
 }
 
 void give_back_lock(void)
@@ -135,9 +155,19 @@ static void give_back_some(size_t keep, uint64_t cold_before, unsigned order)
     give_back_unlock();
 }
 
+/* Bytes that are neither free nor discarded. */
+static size_t in_use(const struct weir_frames_stats *stats)
+{
+    const struct weir_arena *arena = process_arena();
+    size_t frames = stats->managed - stats->free - stats->isolated, holes = 0;
+    if (arena)
+        holes = atomic_load_explicit(&arena->holes, memory_order_relaxed);
+    return (frames > holes ? frames - holes : 0) << WEIR_FRAME_SHIFT;
+}
+
 static size_t bound(const struct weir_frames_stats *stats, size_t times)
 {
-    size_t used = (stats->managed - stats->free - stats->isolated) << WEIR_FRAME_SHIFT;
+    size_t used = in_use(stats);
     size_t keep = option(OPTION_KEEP), part = used / 100 * option(OPTION_KEEP_PART) * times;
     return keep > part ? keep : part;
 }
@@ -167,7 +197,7 @@ void give_back_heartbeat(void *context)
         space_allow_huge(true);
     }
     size_t free = stats.free_backed << WEIR_FRAME_SHIFT, soft = bound(&stats, 1), hard = bound(&stats, HARD);
-    if (free > LOW_LEAST_MIB * MIB)
+    if (free > LOW_LEAST_KIB * KIB)
         background_wake();
     if (free > hard) {
         give_back_some(hard - hard / 4, 0, PIECE_ORDER);
@@ -182,11 +212,12 @@ bool give_back_in_background(void)
 {
     struct weir_frames_stats stats;
     weir_frames_stats(space_frames(), &stats);
-    size_t used = (stats.managed - stats.free - stats.isolated) << WEIR_FRAME_SHIFT;
-    size_t low = used / LOW_PART_OF_USED;
-    low = low > LOW_LEAST_MIB * MIB ? low : LOW_LEAST_MIB * MIB;
-    if (stats.free_backed << WEIR_FRAME_SHIFT <= low)
-        return false;
-    give_back(low / 2, linux_now(NULL) - coldness());
-    return true;
+    size_t low = in_use(&stats) / LOW_PART_OF_USED;
+    low = low > LOW_LEAST_KIB * KIB ? low : LOW_LEAST_KIB * KIB;
+    if (stats.free_backed << WEIR_FRAME_SHIFT > low) {
+        give_back(low / 2, linux_now(NULL) - coldness());
+        return true;
+    }
+    weir_arena_discard(process_arena(), NULL);
+    return false;
 }

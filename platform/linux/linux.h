@@ -34,6 +34,9 @@ bool give_back(size_t keep, uint64_t cold_before);
 /* Called from the heap's slow paths: keeps free memory within its bounds. */
 void give_back_heartbeat(void *context);
 
+/* The arena's config.discard. */
+void give_back_part(void *context, uintptr_t start, size_t bytes);
+
 /* One look of the background thread. True if there may be something to do at the next. */
 bool give_back_in_background(void);
 

@@ -13,6 +13,9 @@
 #include "platform/linux/linux.h"
 #include "src/heap/fork.h"
 
+/* With the background thread less may lie unused in slabs: it cannot look into the heaps of others. */
+#define IDLE_PART_IN_BACKGROUND 64
+
 struct weir_arena *platform_arena(void)
 {
     struct weir_frames *frames = space_create();
@@ -23,12 +26,18 @@ struct weir_arena *platform_arena(void)
         .platform = &linux_platform,
         .limit = option(OPTION_LIMIT),
         .grow = space_grow,
+        .discard = give_back_part,
+        .idle_part = option(OPTION_BACKGROUND) ? IDLE_PART_IN_BACKGROUND : 0,
     };
     return weir_arena_create(&config);
 }
 
 bool platform_give_back(size_t keep)
 {
+    struct weir_arena *arena = process_arena();
+    struct weir_heap *heap = thread_enter();
+    weir_arena_discard(arena, heap);
+    thread_leave(heap);
     return give_back(keep, 0);
 }
 

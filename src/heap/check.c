@@ -6,7 +6,7 @@
 struct check {
     struct weir_arena *arena;
     const char *what; /* the first broken invariant */
-    size_t slabs, frames, kept;
+    size_t slabs, frames, kept, holes;
 };
 
 static bool hold(struct check *check, bool holds, const char *what)
@@ -48,8 +48,10 @@ static void check_slab(struct check *check, struct slab *slab)
         hold(check, free < enough, "away and not current => capacity - used < slab_wake");
         hold(check, slab->left == enough - free, "away and not current => left = slab_wake - (capacity - used)");
     } else {
-        hold(check, slab->rest == 0, "partial or current => rest = 0");
+        hold(check, slab->rest == 0 || (!current && slab->left > 0), "current => rest = 0");
     }
+    hold(check, slab->idle == 0 || (!slab->away && !current), "idle => neither away nor current");
+    check->holes += count_ones(slab->holes);
     hold(check, (used == 0) == !!(marks & SLAB_EMPTY), "used = 0 <=> EMPTY");
     hold(check, used != 0 || slab->carved == 0 || current, "used = 0 => current, or kept for any class");
     hold(check, !current || (used == 0) == bit_test(owner->empty, slab->class), "the heap knows its empty slabs");
@@ -78,6 +80,7 @@ static void check_kept_slabs(struct check *check, struct weir_heap *heap)
     size_t frames = 0;
     for (unsigned order = 0; order <= SLAB_ORDER_MAX; order++)
         for (struct slab *slab = heap->kept_slabs[order]; slab && !check->what; slab = slab->next) {
+            hold(check, slab->holes == 0 && slab->idle == 0, "kept slabs have no holes");
             hold(check, slab_owner(slab) == heap && slab->order == order, "kept slabs are the heap's own, by order");
             hold(check, slab_used(slab) == 0 && slab->carved == 0, "kept slabs are as good as new");
             frames += (size_t)1 << order;
@@ -132,6 +135,7 @@ enum weir_status weir_arena_check(struct weir_arena *arena, const char **what)
     run_walk(arena, check_run, &check);
     hold(&check, check.slabs == 0, "every slab is counted by its heap");
     hold(&check, check.kept == 0, "kept runs are those that heaps keep");
+    hold(&check, check.holes == atomic_load(&arena->holes), "holes = frames of slabs that were discarded");
     hold(&check, check.frames + arena->apart.frames + atomic_load(&arena->metadata) == atomic_load(&arena->held),
          "held = slabs + runs + metadata");
     if (what)

@@ -15,6 +15,7 @@
  * Slabs let go stay with the heap, up to a part of what the arena holds, as long as they are asked for (slab_keep).
  */
 #include "src/heap/fast.h"
+#include "src/heap/sparse.h"
 
 enum policy {
     FULLEST_OF = 4,      /* how many partial slabs are compared before one is taken */
@@ -58,6 +59,7 @@ static void let_go(struct weir_heap *heap, struct slab *slab)
 {
     unsigned class = slab->class;
     heap_unlink(heap, slab);
+    sparse_leave(heap, slab);
     heap->slabs[class]--;
     if (heap->current[class] == slab) {
         heap->current[class] = NULL;
@@ -68,8 +70,7 @@ static void let_go(struct weir_heap *heap, struct slab *slab)
 
 static void wake(struct weir_heap *heap, struct slab *slab)
 {
-    slab->left = (uint16_t)slab_used(slab);
-    slab->rest = 0;
+    sparse_watch(heap, slab);
     heap_unlink(heap, slab);
     heap_link(heap, slab, false);
 }
@@ -94,8 +95,11 @@ static void make_current(struct weir_heap *heap, struct slab *slab)
     struct slab *before = heap->current[class];
     heap->current[class] = slab;
     bit_put(heap->empty, class, false);
+    sparse_leave(heap, slab);
     if (before && before->away)
         sleep(heap, before);
+    else if (before && before != slab)
+        sparse_watch(heap, before);
 }
 
 /* Of the empty slabs of a class one stays as it is, if nothing better is there: the current one. */
@@ -116,10 +120,12 @@ static void emptied(struct weir_heap *heap, struct slab *slab)
 
 void heap_slab_settle(struct weir_heap *heap, struct slab *slab)
 {
-    if (slab->rest)
+    if (slab->rest == 0)
+        emptied(heap, slab);
+    else if (slab->away)
         wake(heap, slab);
     else
-        emptied(heap, slab);
+        sparse_event(heap, slab);
 }
 
 /* Whether one more object may go straight into the bin of the class. */
@@ -159,7 +165,7 @@ static bool hand_on(struct weir_heap *heap, struct slab *slab)
 
 void heap_slab_event(struct weir_heap *heap, struct slab *slab)
 {
-    if (slab->rest && slab->capacity < WAKE_AT_ONCE && !heap->arena->config.prompt && !is_quiet(heap) &&
+    if (slab->rest && slab->away && slab->capacity < WAKE_AT_ONCE && !heap->arena->config.prompt && !is_quiet(heap) &&
         hand_on(heap, slab))
         return;
     heap_slab_settle(heap, slab);
@@ -179,23 +185,27 @@ void heap_wake_slabs(struct weir_heap *heap)
 /* Takes all free objects of the slab, or carves some, which must be possible. */
 static struct object *detach(struct weir_heap *heap, struct slab *slab)
 {
-    unsigned class = slab->class, count = slab->carved - slab_used(slab);
+    unsigned class = slab->class, withdrawn = unlikely(slab->holes) ? sparse_withdrawn(slab, NULL) : 0;
+    unsigned count = slab->carved - slab_used(slab) - withdrawn;
     struct object *list = slab->free;
-    heap->fresh[class] = !list && slab->zero;
-    if (likely(list != NULL))
+    heap->fresh[class] = !list && slab->zero && withdrawn == 0;
+    if (likely(list != NULL)) {
         slab->free = NULL;
-    else
+    } else if (unlikely(slab->holes) && (count = sparse_fill(heap->arena, slab, &list)) != 0) {
+        withdrawn -= count;
+    } else {
         count = slab_carve(slab, &list);
+    }
     heap->given += count;
     if (heap->current[class] != slab)
         make_current(heap, slab);
-    slab->left = slab->carved;
+    slab->left = (uint16_t)(slab->carved - withdrawn);
     slab->rest = 0;
     if (unlikely(slab_marks(slab))) {
         slab_set_owner(slab, heap, 0);
         bit_put(heap->empty, class, false);
     }
-    if (!slab->away && slab->carved == slab->capacity) {
+    if (!slab->away && slab->left == slab->capacity) {
         heap_unlink(heap, slab);
         heap_link(heap, slab, true);
     }
@@ -213,7 +223,7 @@ static struct slab *choose(struct weir_heap *heap, unsigned class)
     for (struct slab *slab = heap->partial[class]; slab && looked < FULLEST_OF; slab = slab->next, looked++) {
         if (!slab->free)
             uncarved = uncarved ? uncarved : slab;
-        else if (!fullest || slab->left > fullest->left)
+        else if (!fullest || slab_used(slab) > slab_used(fullest))
             fullest = slab;
     }
     return fullest ? fullest : uncarved;
@@ -419,6 +429,7 @@ static void discard(struct weir_heap *heap, struct slab *slab)
     for (struct slab *next; slab; slab = next) {
         next = slab->next;
         heap_unlink(heap, slab);
+        sparse_leave(heap, slab);
         heap->slabs[slab->class]--;
         slab_release(heap->arena, slab);
     }

@@ -23,9 +23,10 @@
  *
  *     partial, or the current slab of its class (the one that last filled the bin, looked at first):
  *                     rest = 0     it is looked at when it is empty
+ *                     rest > 0     or, if not current, when it has become sparse (sparse.c)
  *     any other:      rest > 0     it sleeps, and is looked at when it has slab_wake(capacity) free objects
  *
- *     (1)  used + |local list| = carved <= capacity
+ *     (1)  used + |local list| + withdrawn = carved <= capacity;  withdrawn: in holes, see sparse.c
  *     (2)  used = capacity  =>  away
  *     (3)  away and not current  =>  capacity - used < slab_wake(capacity), and left = slab_wake - (capacity - used)
  *     (4)  used = 0  <=>  the slab is marked EMPTY  <=>  it is kept: current[class], or in kept_slabs (then in no list)
@@ -75,6 +76,8 @@ struct slab {
     bool away;                    /* in the list of full slabs */
     bool zero;                    /* the uncarved part is known to be zero */
     _Atomic(bool) resized;        /* some object was shrunk in place: free_sized can no longer be exact */
+    uint8_t idle;                 /* frames that are known to hold nothing in use, see sparse.c */
+    uint16_t holes;               /* frames that were discarded, a bit each */
     uint32_t size;                /* of an object */
     uint32_t inverse;             /* of that, see slab_object_starts */
     uintptr_t start;              /* of its memory */
@@ -130,6 +133,7 @@ struct weir_heap {
     unsigned next_run; /* FIFO: the oldest */
     unsigned events;   /* slow paths taken, see heap_step */
     size_t freed;      /* frames given to the frame table, see heap_pulse */
+    size_t idle;       /* frames of its slabs that hold nothing in use, as far as known */
     bool climbing;     /* inside the ladder: no reclaim within reclaim */
     uint64_t given;    /* objects put into bins less those taken back from them */
     uint64_t run_mallocs, run_frees, remote_frees, failed;
@@ -195,6 +199,7 @@ struct weir_arena {
     _Atomic(size_t) held, peak_held;                 /* frames */
     _Atomic(size_t) metadata;                        /* frames */
     _Atomic(size_t) slabs, runs;                     /* how many */
+    _Atomic(size_t) holes;                           /* frames of slabs that were discarded */
     _Atomic(size_t) run_frames;                      /* in runs that the program holds */
     _Atomic(size_t) small_live;                      /* bytes in small objects, when last looked */
     _Atomic(size_t) sampled_held;                    /* and how many frames were held then */

@@ -10,7 +10,7 @@
  * next free would go. A released heap gives its slabs to the orphanage, from which other heaps adopt by class when they
  * would otherwise need a new slab.
  */
-#include "src/heap/heap.h"
+#include "src/heap/sparse.h"
 
 void heap_wake_slow(struct weir_heap *heap)
 {
@@ -62,10 +62,11 @@ static void hand_over(struct weir_heap *from, struct weir_heap *to, struct slab 
     heap_unlink(from, slab);
     from->slabs[class]--;
     from->current[class] = NULL;
-    slab->left = (uint16_t)slab_used(slab);
-    slab->rest = 0;
-    heap_link(to, slab, slab->left == slab->capacity);
+    sparse_leave(from, slab);
+    sparse_watch(to, slab);
+    heap_link(to, slab, slab_used(slab) == slab->capacity);
     if (slab->away) {
+        slab->left = slab->capacity;
         slab->rest = (uint16_t)(slab->left - slab_wake(slab->capacity));
         slab->left = (uint16_t)slab_wake(slab->capacity);
     }
@@ -112,6 +113,7 @@ struct slab *heap_adopt(struct weir_heap *heap, unsigned class)
     struct slab *slab = orphans->partial[class];
     if (slab) {
         heap_unlink(orphans, slab);
+        sparse_leave(orphans, slab);
         orphans->slabs[class]--;
         heap->slabs[class]++;
         slab_set_owner(slab, heap, 0);

@@ -9,7 +9,7 @@
  *     (2)  every frame of the slab carries the descriptor, and start is a multiple of 4096 << order
  *     (3)  object k lies at start + k * size; objects 0 … carved - 1 exist, the memory behind them is untouched
  */
-#include "src/heap/heap.h"
+#include "src/heap/sparse.h"
 
 /* A heap keeps empty slabs of up to 64 KiB and a sixteenth of what the arena holds, at most 1 MiB. */
 enum policy {
@@ -67,6 +67,8 @@ static uintptr_t take_frames(struct weir_arena *arena, struct slab *slab, unsign
 /* Most frames in empty slabs that a heap keeps for later. */
 static unsigned kept_most(const struct weir_heap *heap)
 {
+    if (heap->arena->config.idle_part)
+        return KEPT_LEAST;
     size_t part = atomic_load_explicit(&heap->arena->held, memory_order_relaxed) / KEPT_PART;
     return (unsigned)(part < KEPT_MOST ? part + KEPT_LEAST : KEPT_MOST);
 }
@@ -130,6 +132,8 @@ struct slab *slab_create(struct weir_heap *heap, unsigned class)
 void slab_release(struct weir_arena *arena, struct slab *slab)
 {
     unsigned order = slab->order;
+    if (unlikely(slab->holes))
+        sparse_forget(arena, slab);
     atomic_store_explicit(&slab->owner, 0, memory_order_release);
     weir_frames_free_slab(arena->config.frames, slab->start, order);
     give_descriptor(arena, slab);
@@ -146,6 +150,8 @@ void slab_keep(struct weir_heap *heap, struct slab *slab)
         heap->freed += frames;
         return;
     }
+    if (unlikely(slab->holes))
+        sparse_forget(heap->arena, slab);
     slab->free = NULL;
     slab->carved = 0;
     slab->zero = slab->away = false;

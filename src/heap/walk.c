@@ -3,6 +3,7 @@
  * local list, its owner's bin, anybody's batches and inboxes, or the uncarved part.
  */
 #include "src/heap/walk.h"
+#include "src/heap/sparse.h"
 
 static bool mark_list(const struct slab *slab, const struct object *object, unsigned count, struct slab_map *map)
 {
@@ -53,11 +54,12 @@ static bool mark_heap(struct slab *slab, struct weir_heap *heap, struct slab_map
 bool slab_find_own_free(struct slab *slab, struct slab_map *map)
 {
     *map = (struct slab_map){0};
-    unsigned used = slab_used(slab);
-    if (used > slab->carved || !mark_list(slab, slab->free, slab->carved - used, map))
+    unsigned out = slab_used(slab) + sparse_withdrawn(slab, map->bits);
+    if (out > slab->carved || !mark_list(slab, slab->free, slab->carved - out, map))
         return false;
     struct weir_heap *owner = slab_owner(slab);
-    return mark_some(slab, owner->bin[slab->class], map) && mark_inbox(slab, owner, map) && map->waiting <= used;
+    return mark_some(slab, owner->bin[slab->class], map) && mark_inbox(slab, owner, map) &&
+           map->waiting <= slab_used(slab);
 }
 
 bool slab_find_free(struct slab *slab, struct slab_map *map)

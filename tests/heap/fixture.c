@@ -10,6 +10,13 @@ static void *map(size_t bytes)
     return memory;
 }
 
+/* As bad as discarding can be. */
+static void scribble(void *context, uintptr_t start, size_t bytes)
+{
+    (void)context;
+    memset((void *)start, 0xdd, bytes);
+}
+
 void fixture_open(struct fixture *fixture, const struct fixture_config *config)
 {
     static const struct fixture_config plain;
@@ -38,6 +45,8 @@ void fixture_open(struct fixture *fixture, const struct fixture_config *config)
         .platform = config->platform ? config->platform : test_platform(),
         .limit = config->limit,
         .prompt = config->prompt,
+        .discard = scribble,
+        .idle_part = config->idle_part,
         .grow = config->grow,
         .reclaim = config->reclaim,
         .reclaim_context = config->context,

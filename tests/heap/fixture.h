@@ -27,6 +27,7 @@ struct fixture_config {
     unsigned slots;
     size_t limit;
     bool prompt;
+    unsigned idle_part; /* see struct weir_arena_config; what is discarded is overwritten */
     bool (*grow)(void *context, size_t bytes);
     bool (*reclaim)(void *context, size_t bytes);
     void *context;
