@@ -46,7 +46,7 @@ def disassembled(file, start, length=600):
 def touches_memory(instruction):
     mnemonic = instruction.split()[0]
     operands = instruction[len(mnemonic):].split("#")[0]
-    return mnemonic in ("push", "pop") or (("(" in operands or "%fs:" in operands)
+    return mnemonic in ("push", "pop") or (("(" in operands or "%fs:" in operands or "%gs:" in operands)
                                            and not mnemonic.startswith(("lea", "nop", "prefetch")))
 
 
@@ -75,6 +75,18 @@ def straight_line(file, name, limit=400):
         elif mnemonic in ("(bad)", "hlt", "ud2"):
             return path, "ends nowhere"
     return path, f"more than {limit}"
+
+
+def straight_line_of_guest(archive, name):
+    """The same for a function of the guest's archive, which is not linked: its fast path contains no jump."""
+    text = output_of(["objdump", "-d", "--no-show-raw-insn", f"--disassemble={name}", archive])
+    path = []
+    for match in map(INSTRUCTION.match, text.splitlines()):
+        if match and not match[2].startswith(("nop", "data16", "cs nop", "xchg   %ax")):
+            path.append(match[2])
+            if match[2].startswith("ret"):
+                return path, ""
+    return path, "ends nowhere"
 
 
 def callgrind_costs(text):
@@ -123,18 +135,21 @@ def per_pair(program, allocator, mode, size):
     return [(b - a) / (LONG - WARM) for a, b in zip(warm, long)]
 
 
-def print_straight_lines(allocators, show):
+def print_straight_lines(allocators, guest, show):
     print("straight-line instructions to the first return (of which touch memory)")
     print(f"  {'':12}{'malloc':>12}{'free':>12}")
-    for allocator in allocators:
+    rows = [(allocator.name, allocator.file, straight_line) for allocator in allocators]
+    if guest.exists():
+        rows.insert(1, ("weir, guest", guest, straight_line_of_guest))
+    for title, file, follow in rows:
         cells, notes = [], []
         for name in ("malloc", "free"):
-            path, note = straight_line(allocator.file, name)
+            path, note = follow(file, name)
             cells.append(f"{len(path)} ({sum(map(touches_memory, path))})")
             notes += [f"{name} {note}"] if note else []
-            if show and allocator.name == "weir":
+            if show and title.startswith("weir"):
                 notes += ["", *(f"      {instruction}" for instruction in [f"{name}:", *path])]
-        print(f"  {allocator.name[:12]:<12}{cells[0]:>12}{cells[1]:>12}  " + "; ".join(notes[:2] if not show else [])
+        print(f"  {title[:12]:<12}{cells[0]:>12}{cells[1]:>12}  " + "; ".join(notes[:2] if not show else [])
               + "\n".join(notes if show else []))
 
 
@@ -170,7 +185,7 @@ def main():
     for tool in ("nm", "objdump"):
         if not shutil.which(tool):
             bench.fail(f"{tool} is not installed (Debian package binutils)")
-    print_straight_lines(allocators, options.show)
+    print_straight_lines(allocators, build / "platform/kernel/libweir-malloc.a", options.show)
     if shutil.which("valgrind"):
         print_executed(programs.directory / "pairs", allocators, options.size)
     else:
