@@ -131,23 +131,32 @@ static uint64_t stamp_word(uint64_t stamp, size_t i)
     return (stamp + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
 }
 
+/* The builtins are single instructions whatever the program is compiled with. */
 void stamp_write(void *object, size_t size, uint64_t stamp)
 {
     unsigned char *bytes = object;
-    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+    size_t i = 0;
+    for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
         uint64_t word = stamp_word(stamp, i);
-        memcpy(bytes + i, &word, size - i < sizeof word ? size - i : sizeof word);
+        __builtin_memcpy(bytes + i, &word, sizeof word);
     }
+    for (uint64_t word = stamp_word(stamp, i); i < size; i++, word >>= 8)
+        bytes[i] = (unsigned char)word;
 }
 
 bool stamp_holds(const void *object, size_t size, uint64_t stamp)
 {
     const unsigned char *bytes = object;
-    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
-        uint64_t word = stamp_word(stamp, i);
-        if (memcmp(bytes + i, &word, size - i < sizeof word ? size - i : sizeof word) != 0)
+    size_t i = 0;
+    for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t word;
+        __builtin_memcpy(&word, bytes + i, sizeof word);
+        if (word != stamp_word(stamp, i))
             return false;
     }
+    for (uint64_t word = stamp_word(stamp, i); i < size; i++, word >>= 8)
+        if (bytes[i] != (unsigned char)word)
+            return false;
     return true;
 }
 
