@@ -10,10 +10,11 @@
  *      | frame table's       | reserved, no access       |
  *      | small    | huge pages, where the kernel has them |
  *
- * Huge pages are asked for beyond the first step only: a small process keeps small pages, and with them its small
- * resident memory; a large one takes a fault for each 2 MiB instead of each 4 KiB. Because the range is filled from its
- * low end and frames are taken from the fullest 2 MiB first, what huge pages hold beyond what is used is about one of
- * them. All of it is one mapping, so that it costs two system calls at the start.
+ * Huge pages are asked for beyond the first 16 MiB, or earlier once there is a large object: a small process keeps
+ * small pages, and with them its small resident memory; a large one takes a fault for each 2 MiB instead of each 4 KiB,
+ * and its pages stay in the processor's tables. Because the range is filled from its low end and frames are taken from
+ * the fullest 2 MiB first, what huge pages hold beyond what is used is about one of them. The border moves at most
+ * once, so that the range stays a handful of mappings.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -33,8 +34,10 @@
 
 enum policy {
     RANGE_TIMES_MEMORY = 4, /* reserve this much of what the machine has */
-    STEP_FIRST_MIB = 16,
+    STEP_FIRST_MIB = 2,
     STEP_LAST_MIB = 1024,
+    HUGE_FROM_MIB = 16, /* huge pages begin here, ... */
+    HUGE_RUN_MIB = 1,   /* ... or where a process grows for the sake of an object of this size */
 };
 
 static struct {
@@ -88,10 +91,18 @@ static void choose_pages(uintptr_t base, uintptr_t end)
         madvise((void *)base, end - base, MADV_NOHUGEPAGE);
     if (wish == HUGE_SYSTEM || wish == HUGE_NEVER)
         return;
-    uintptr_t huge = wish == HUGE_ALWAYS ? base : base + STEP_FIRST_MIB * MIB;
+    uintptr_t huge = wish == HUGE_ALWAYS ? base : base + HUGE_FROM_MIB * MIB;
     if (huge < end && madvise((void *)huge, end - huge, MADV_HUGEPAGE) == 0)
         space.huge = huge;
     space.huge_allowed = true;
+}
+
+/* Moves the border of huge pages down to what is not committed yet. */
+static void begin_huge_pages(void)
+{
+    uintptr_t from = space.committed;
+    if (from < space.huge && space.huge < space.end && madvise((void *)from, space.huge - from, MADV_HUGEPAGE) == 0)
+        space.huge = from;
 }
 
 /* A range of `bytes` that starts at a multiple of 2 MiB, with its frame table's metadata. */
@@ -142,6 +153,8 @@ bool space_grow(void *context, size_t bytes)
     size_t left = space.end - space.committed;
     size_t needed = bytes < left ? round_up(bytes, 2 * MIB) : SIZE_MAX;
     size_t step = space.step > needed ? space.step : needed;
+    if (bytes >= HUGE_RUN_MIB * MIB)
+        begin_huge_pages();
     bool grown = needed <= left && commit(step < left ? step : left);
     if (!grown && needed <= left)
         grown = commit(needed);
