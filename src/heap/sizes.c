@@ -101,6 +101,12 @@ static bool add_run(void *context, uintptr_t start, size_t frames, bool kept)
     return true;
 }
 
+static bool add_apart(void *context, uintptr_t start, size_t frames, uintptr_t object)
+{
+    (void)object;
+    return add_run(context, start, frames, false);
+}
+
 void weir_arena_sizes(struct weir_arena *arena, struct weir_size_stats sizes[WEIR_SIZES])
 {
     for (unsigned row = 0; row < WEIR_SIZES; row++)
@@ -113,6 +119,9 @@ void weir_arena_sizes(struct weir_arena *arena, struct weir_size_stats sizes[WEI
     for (unsigned class = 0; class < CLASSES; class += 1)
         sizes[class].bytes = sizes[class].live * class_size(class);
     run_walk(arena, add_run, sizes);
+    lock_take(&arena->lock, arena->config.platform);
+    apart_walk(arena, add_apart, sizes);
+    lock_drop(&arena->lock);
 }
 
 static bool add_leak(void *context, const struct weir_object *object)

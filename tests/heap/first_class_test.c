@@ -102,6 +102,26 @@ static void release_leaves_objects(void **state)
     close_clean();
 }
 
+/* What sizes.c says of a heap's large objects. */
+static void sizes_add_up(void **state)
+{
+    (void)state;
+    static struct weir_size_stats sizes[WEIR_SIZES];
+    open_heaps();
+    fill(apart);
+    assert_non_null(weir_heap_aligned_at(thread, 64, 8, 10, false));
+    weir_arena_sizes(fixture.arena, sizes);
+    size_t held = 0, bytes = 0;
+    for (unsigned i = 0; i < WEIR_SIZES; i++) {
+        held += sizes[i].held;
+        bytes += sizes[i].bytes;
+    }
+    struct weir_arena_stats stats = fixture_stats(&fixture);
+    assert_int_equal(held + stats.metadata, stats.held);
+    assert_int_equal(bytes, stats.live);
+    fixture_close(&fixture);
+}
+
 static void owner_is_known(void **state)
 {
     (void)state;
@@ -349,6 +369,7 @@ int main(void)
         cmocka_unit_test(discard_takes_everything),
         cmocka_unit_test(discard_after_remote_frees),
         cmocka_unit_test(release_leaves_objects),
+        cmocka_unit_test(sizes_add_up),
         cmocka_unit_test(owner_is_known),
         cmocka_unit_test(large_objects_resize),
         cmocka_unit_test(large_double_free_is_reported),
