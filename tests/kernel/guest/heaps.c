@@ -89,8 +89,10 @@ static void *tear(void *argument)
                 take_back((uint64_t *)atomic_exchange(&shelf[r >> 13 & (SHELVES - 1)], (uintptr_t)object));
             held[i] = NULL;
         } else {
-            size_t words = r >> 10 & 1 ? 2 : 2 + (r >> 11 & 31);
+            size_t words = r >> 10 & 1 ? 2 : 2 + (r >> 11 & (r >> 16 & 63 ? 31 : 8191));
             REQUIRE((held[i] = malloc(words * 8)) != NULL);
+            if ((r >> 22 & 31) == 0)
+                REQUIRE((held[i] = realloc(held[i], (words *= 2) * 8)) != NULL);
             stamp(held[i], words, mine = (mine + 64) & 0xffffffffffff);
         }
         /* And what is shortest: a slab's only object, again and again. */
