@@ -308,8 +308,9 @@ static struct hour draw_hour(struct random *random, struct fixture_config *confi
     hour.few_count = random_below(random, 7);
     for (size_t i = 0; i < hour.few_count; i++)
         hour.few[i] = random_size(random, hour.size_max);
-    *config =
-        (struct fixture_config){.slots = (unsigned)random_below(random, 5), .prompt = random_below(random, 3) == 0};
+    *config = (struct fixture_config){.slots = (unsigned)random_below(random, 5),
+                                      .prompt = random_below(random, 3) == 0,
+                                      .idle_part = random_below(random, 2) ? (unsigned)random_size(random, 256) : 0};
     switch (random_below(random, 4)) {
     case 0:
         config->limit = (size_t)256 << 10 << random_below(random, 6);
@@ -443,7 +444,7 @@ static void threads_spend_it_together(void **state)
 {
     (void)state;
     struct random random = random_start("acceptance/day threads");
-    fixture_open(&shared, &(struct fixture_config){.bytes = (size_t)1 << 30, .slots = THREADS});
+    fixture_open(&shared, &(struct fixture_config){.bytes = (size_t)1 << 30, .slots = THREADS, .idle_part = 64});
     assert_int_equal(pthread_barrier_init(&meeting, NULL, THREADS), 0);
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++)
