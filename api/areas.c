@@ -118,6 +118,13 @@ bool area_free(void *object)
     return true;
 }
 
+atomic_bool heaps_made;
+
+bool heaps_free(void *object)
+{
+    return heap_free_in_turn(process_arena(), object) || (areas_exist() && area_free(object));
+}
+
 void *area_realloc(void *object, size_t size)
 {
     size_t room = weir_arena_usable_size(arena_of(object), object);

@@ -30,7 +30,7 @@ struct weir_arena *area_arena(const struct area *area);
 uintptr_t area_start(const struct area *area);
 size_t area_size(const struct area *area);
 
-/* The same for objects of first-class heaps, in areas or not (mimalloc_heap.c): whether there are any, and freeing one.
+/* The same for objects of first-class heaps, in areas or not: whether there are any, and freeing one.
  */
 extern atomic_bool heaps_made;
 

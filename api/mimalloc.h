@@ -87,9 +87,6 @@ static inline size_t room_of(const void *object)
     return object && arena ? weir_arena_usable_size(arena, object) : 0;
 }
 
-/* Runs the program's deferred free, if it has one. */
-void mimalloc_deferred(bool force);
-
 /* Where messages go: to `sink`; if that is null, to what the program registered, else to stderr. */
 void mimalloc_text(struct text *text, text_sink *sink, void *argument);
 

@@ -24,12 +24,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api/callbacks.h"
 #include "api/mimalloc.h"
 #include "api/platform.h"
 #include "api/redirect.h"
 
 struct mi_heap_s main_heap;
-atomic_bool heaps_made;
 
 /* The list of heaps, newest first, and their numbers. */
 static struct mi_heap_s *all;
@@ -126,11 +126,6 @@ struct place place_enter_other(mi_heap_t *heap)
 void place_leave_suspended(struct place place)
 {
     redirect_resume(place.heap);
-}
-
-bool heaps_free(void *object)
-{
-    return heap_free_in_turn(process_arena(), object) || (areas_exist() && area_free(object));
 }
 
 /* --- making and ending --- */
@@ -341,7 +336,7 @@ FACE void mi_heap_collect(mi_heap_t *heap, bool force)
 FACE void mi_collect(bool force)
 {
     int error = errno;
-    mimalloc_deferred(force);
+    callbacks_deferred(force);
     lock();
     for (mi_heap_t *heap = all; heap; heap = heap->next)
         collect(heap, force);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/callbacks.h"
 #include "api/mimalloc.h"
 #include "api/platform.h"
 #include "api/statistics.h"
@@ -20,101 +21,21 @@ FACE bool mi_is_redirected(void)
     return true;
 }
 
-/* --- what the program registers: a function and its argument, as one thing --- */
-
-struct callback {
-    _Atomic(uintptr_t) function;
-    _Atomic(uintptr_t) argument;
-};
-
-static struct callback deferred, output, on_error;
-
-static void set_callback(struct callback *callback, uintptr_t function, void *argument)
-{
-    atomic_store(&callback->function, 0);
-    atomic_store(&callback->argument, (uintptr_t)argument);
-    atomic_store(&callback->function, function);
-}
-
-static uintptr_t function_of(struct callback *callback)
-{
-    return atomic_load_explicit(&callback->function, memory_order_acquire);
-}
-
-static void *argument_of(struct callback *callback)
-{
-    return (void *)atomic_load_explicit(&callback->argument, memory_order_relaxed);
-}
-
-/* --- deferred free: every so many slow allocations, never within itself --- */
-
-#define DEFERRED_EVERY 16u
-
-atomic_bool face_deferring;
-
-FACE void mi_register_deferred_free(mi_deferred_free_fun *deferred_free, void *arg)
-{
-    set_callback(&deferred, (uintptr_t)deferred_free, arg);
-    atomic_store(&face_deferring, deferred_free != NULL);
-}
-
-void mimalloc_deferred(bool force)
-{
-    static atomic_flag running = ATOMIC_FLAG_INIT;
-    static atomic_ullong heartbeat;
-    mi_deferred_free_fun *function = (mi_deferred_free_fun *)function_of(&deferred);
-    if (!function || atomic_flag_test_and_set(&running))
-        return;
-    function(force, atomic_fetch_add(&heartbeat, 1) + 1, argument_of(&deferred));
-    atomic_flag_clear(&running);
-}
-
-void face_deferred(void)
-{
-    static atomic_uint calls;
-    if (atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) % DEFERRED_EVERY == 0)
-        mimalloc_deferred(false);
-}
-
-/* --- errors --- */
-
-FACE void mi_register_error(mi_error_fun *fun, void *arg)
-{
-    set_callback(&on_error, (uintptr_t)fun, arg);
-}
-
-static void tell(int error)
-{
-    mi_error_fun *function = (mi_error_fun *)function_of(&on_error);
-    if (function)
-        function(error, argument_of(&on_error));
-}
-
-void *face_refused(int error)
-{
-    tell(error);
-    errno = error == EOVERFLOW ? ENOMEM : error;
-    return NULL;
-}
-
-void face_misused(enum weir_status status)
-{
-    tell(status == WEIR_DOUBLE_FREE ? EAGAIN : status == WEIR_CORRUPTED ? EFAULT : EINVAL);
-}
-
 /* --- output --- */
+
+static struct callback output;
 
 FACE void mi_register_output(mi_output_fun *out, void *arg)
 {
-    set_callback(&output, (uintptr_t)out, arg);
+    callback_set(&output, (uintptr_t)out, arg);
 }
 
 void mimalloc_text(struct text *text, text_sink *sink, void *argument)
 {
     text->file = STDERR_FILENO;
     text->stream = NULL;
-    text->sink = sink ? sink : (text_sink *)function_of(&output);
-    text->argument = sink ? argument : argument_of(&output);
+    text->sink = sink ? sink : (text_sink *)callback_function(&output);
+    text->argument = sink ? argument : callback_argument(&output);
     text->length = 0;
 }
 

@@ -21,8 +21,8 @@ static void add_weir_file(struct words *words, const struct toolchain *tools, co
 }
 
 /*
- * The malloc: weir's comes whole, so that no name of the family is left to libc.a. Others come as the linker needs
- * them, but before libc.a, which has the same names.
+ * The malloc: weir's comes whole, so that no name of the family is left to libc.a; its mi_* come if the program uses
+ * them. Others come as the linker needs them, but before libc.a, which has the same names.
  */
 static int add_malloc(struct words *words, const struct toolchain *tools, const struct build_request *request)
 {
@@ -33,6 +33,7 @@ static int add_malloc(struct words *words, const struct toolchain *tools, const 
         words_add(words, "-Wl,--whole-archive");
         add_weir_file(words, tools, "", "platform/kernel/libweir-malloc.a");
         words_add(words, "-Wl,--no-whole-archive");
+        add_weir_file(words, tools, "", "platform/kernel/libweir-mimalloc.a");
         return 0;
     }
     char *path = toolchain_library(&request->library_dirs, name);
