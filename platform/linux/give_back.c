@@ -6,11 +6,13 @@
  * which shrink as memory is freed:
  *
  *     soft = max(OPTION_KEEP, OPTION_KEEP_PART of what is in use)       what is colder than OPTION_COLD_MS goes
- *     hard = max(OPTION_KEEP, HARD * OPTION_KEEP_PART of it)            the coldest goes, at once, in the freeing call
+ *     hard = max(OPTION_KEEP, HARD * OPTION_KEEP_PART of it - idle)     the coldest goes, at once, in the freeing call
  *
- * They are looked at from the heap's heartbeat, that is, by threads that allocate and free; so a process that goes idle
- * after a burst holds no more than the hard bound. With OPTION_BACKGROUND a thread looks, too: all that is cold then
- * goes but for LOW of what is in use.
+ * Idle is what nobody uses within slabs (src/heap/sparse.c). So a process holds at most three times what it uses, or
+ * OPTION_KEEP; one that replaces large objects at random stays below that. (With twice, malloc-large gave back a
+ * hundred of 350 MiB that it wanted again.) The bounds are looked at from the heap's heartbeat, that is, by threads
+ * that allocate and free; a process that goes idle after a burst holds no more than the hard one. With
+ * OPTION_BACKGROUND a thread looks, too: all that is cold then goes but for LOW of what is in use.
  *
  * How it goes. Whole 2 MiB first: the kernel drops a huge page in the time of a small one. A part of a huge page is
  * only taken out of the process's tables by MADV_DONTNEED, the memory itself stays until the kernel is short of it;
@@ -32,7 +34,7 @@
 #define MIB (UINT64_C(1) << 20)
 
 enum policy {
-    HARD = 4,              /* the hard bound is this many times the soft one: up to as much free as used */
+    HARD = 8,              /* the hard bound is this many times the soft one: up to twice as much as is used */
     LOW_PART_OF_USED = 64, /* what the background thread leaves … */
     LOW_LEAST_KIB = 256,   /* … or this, if that is more */
     LOOK_MS = 20,          /* how often the soft bound is looked at */
@@ -155,20 +157,38 @@ static void give_back_some(size_t keep, uint64_t cold_before, unsigned order)
     give_back_unlock();
 }
 
-/* Bytes that are neither free nor discarded. */
-static size_t in_use(const struct weir_frames_stats *stats)
+/* In bytes. */
+struct usage {
+    size_t used; /* neither free, nor discarded or idle within slabs */
+    size_t idle; /* within slabs */
+    size_t free; /* backed by the kernel */
+};
+
+static struct usage look(const struct weir_frames_stats *stats)
 {
     const struct weir_arena *arena = process_arena();
-    size_t frames = stats->managed - stats->free - stats->isolated, holes = 0;
-    if (arena)
+    size_t out = stats->managed - stats->free - stats->isolated, holes = 0, idle = 0;
+    if (arena) {
         holes = atomic_load_explicit(&arena->holes, memory_order_relaxed);
-    return (frames > holes ? frames - holes : 0) << WEIR_FRAME_SHIFT;
+        idle = atomic_load_explicit(&arena->idle_frames, memory_order_relaxed);
+    }
+    return (struct usage){
+        .used = (out > holes + idle ? out - holes - idle : 0) << WEIR_FRAME_SHIFT,
+        .idle = idle << WEIR_FRAME_SHIFT,
+        .free = stats->free_backed << WEIR_FRAME_SHIFT,
+    };
 }
 
-static size_t bound(const struct weir_frames_stats *stats, size_t times)
+static size_t soft_bound(const struct usage *usage)
 {
-    size_t used = in_use(stats);
-    size_t keep = option(OPTION_KEEP), part = used / 100 * option(OPTION_KEEP_PART) * times;
+    size_t keep = option(OPTION_KEEP), part = usage->used / 100 * option(OPTION_KEEP_PART);
+    return keep > part ? keep : part;
+}
+
+static size_t hard_bound(const struct usage *usage)
+{
+    size_t keep = option(OPTION_KEEP), part = usage->used / 100 * option(OPTION_KEEP_PART) * HARD;
+    part = part > usage->idle ? part - usage->idle : 0;
     return keep > part ? keep : part;
 }
 
@@ -196,12 +216,13 @@ void give_back_heartbeat(void *context)
         atomic_store_explicit(&give.backed_when_split, 0, memory_order_relaxed);
         space_allow_huge(true);
     }
-    size_t free = stats.free_backed << WEIR_FRAME_SHIFT, soft = bound(&stats, 1), hard = bound(&stats, HARD);
-    if (free > LOW_LEAST_KIB * KIB)
+    struct usage usage = look(&stats);
+    size_t soft = soft_bound(&usage), hard = hard_bound(&usage);
+    if (usage.free > LOW_LEAST_KIB * KIB)
         background_wake();
-    if (free > hard) {
+    if (usage.free > hard) {
         give_back_some(hard - hard / 4, 0, PIECE_ORDER);
-    } else if (free > soft) {
+    } else if (usage.free > soft) {
         uint64_t now = linux_now(NULL);
         if (is_time(now))
             give_back_some(soft / 2, now - coldness(), CHUNK_ORDER);
@@ -212,7 +233,7 @@ bool give_back_in_background(void)
 {
     struct weir_frames_stats stats;
     weir_frames_stats(space_frames(), &stats);
-    size_t low = in_use(&stats) / LOW_PART_OF_USED;
+    size_t low = look(&stats).used / LOW_PART_OF_USED;
     low = low > LOW_LEAST_KIB * KIB ? low : LOW_LEAST_KIB * KIB;
     if (stats.free_backed << WEIR_FRAME_SHIFT > low) {
         give_back(low / 2, linux_now(NULL) - coldness());

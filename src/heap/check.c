@@ -6,7 +6,7 @@
 struct check {
     struct weir_arena *arena;
     const char *what; /* the first broken invariant */
-    size_t slabs, frames, kept, holes;
+    size_t slabs, frames, kept, holes, idle;
 };
 
 static bool hold(struct check *check, bool holds, const char *what)
@@ -52,6 +52,7 @@ static void check_slab(struct check *check, struct slab *slab)
     }
     hold(check, slab->idle == 0 || (!slab->away && !current), "idle => neither away nor current");
     check->holes += count_ones(slab->holes);
+    check->idle += slab->idle;
     hold(check, (used == 0) == !!(marks & SLAB_EMPTY), "used = 0 <=> EMPTY");
     hold(check, used != 0 || slab->carved == 0 || current, "used = 0 => current, or kept for any class");
     hold(check, !current || (used == 0) == bit_test(owner->empty, slab->class), "the heap knows its empty slabs");
@@ -136,6 +137,7 @@ enum weir_status weir_arena_check(struct weir_arena *arena, const char **what)
     hold(&check, check.slabs == 0, "every slab is counted by its heap");
     hold(&check, check.kept == 0, "kept runs are those that heaps keep");
     hold(&check, check.holes == atomic_load(&arena->holes), "holes = frames of slabs that were discarded");
+    hold(&check, check.idle == atomic_load(&arena->idle_frames), "idle = frames of slabs that are known to be unused");
     hold(&check, check.frames + arena->apart.frames + atomic_load(&arena->metadata) == atomic_load(&arena->held),
          "held = slabs + runs + metadata");
     if (what)

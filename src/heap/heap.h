@@ -200,6 +200,7 @@ struct weir_arena {
     _Atomic(size_t) metadata;                        /* frames */
     _Atomic(size_t) slabs, runs;                     /* how many */
     _Atomic(size_t) holes;                           /* frames of slabs that were discarded */
+    _Atomic(size_t) idle_frames;                     /* frames of slabs that hold nothing in use, as far as known */
     _Atomic(size_t) run_frames;                      /* in runs that the program holds */
     _Atomic(size_t) small_live;                      /* bytes in small objects, when last looked */
     _Atomic(size_t) sampled_held;                    /* and how many frames were held then */
@@ -239,6 +240,17 @@ static inline unsigned slab_used(const struct slab *slab)
 static inline struct weir_heap *owner_heap(uintptr_t owner)
 {
     return (struct weir_heap *)(owner & ~(uintptr_t)SLAB_MARKS);
+}
+
+/* The owner word as a fast path reads it: relaxed, and in a way that lets the compiler compare with memory. (It never
+ * does with atomic loads, which cost free two instructions.) A machine word is read in one piece. */
+static inline uintptr_t slab_owner_word(const struct slab *slab)
+{
+#if defined(__SANITIZE_THREAD__) || defined(__clang__)
+    return atomic_load_explicit(&slab->owner, memory_order_relaxed);
+#else
+    return *(const uintptr_t *)&slab->owner;
+#endif
 }
 
 static inline struct weir_heap *slab_owner(struct slab *slab)

@@ -15,7 +15,7 @@
  *
  *     (1)  used + |local list| + withdrawn = carved;  withdrawn = the carved objects that touch a hole
  *     (2)  heap->idle = sum of idle over its slabs;  idle > 0 => in partial[class], used <= floor
- *     (3)  arena->holes = number of holes in all slabs
+ *     (3)  arena->holes = number of holes in all slabs;  arena->idle_frames = sum of idle over all
  *
  * Too many are more than a part of what the arena really holds, so that the bound shrinks as memory is given back, but
  * never less than IDLE_LEAST: small heaps, and those that bounce at ordinary fill, never get here. Then all the heap's
@@ -113,8 +113,11 @@ void sparse_watch(struct weir_heap *heap, struct slab *slab)
 
 static void set_idle(struct weir_heap *heap, struct slab *slab, unsigned idle)
 {
-    heap->idle += idle;
-    heap->idle -= slab->idle;
+    if (idle == slab->idle)
+        return;
+    size_t more = (size_t)idle - slab->idle;
+    heap->idle += more;
+    atomic_fetch_add_explicit(&heap->arena->idle_frames, more, memory_order_relaxed);
     slab->idle = (uint8_t)idle;
 }
 
