@@ -36,8 +36,8 @@ enum policy {
     RANGE_TIMES_MEMORY = 4, /* reserve this much of what the machine has */
     STEP_FIRST_MIB = 2,
     STEP_LAST_MIB = 1024,
-    HUGE_FROM_MIB = 16, /* huge pages begin here, ... */
-    HUGE_RUN_MIB = 1,   /* ... or where a process grows for the sake of an object of this size */
+    HUGE_FROM_MIB = 4, /* huge pages begin here, ... */
+    HUGE_RUN_MIB = 1,  /* ... or where a process grows for the sake of an object of this size */
 };
 
 static struct {

@@ -54,8 +54,7 @@ static inline bool heap_find_slab(const struct weir_heap *heap, const void *poin
 /* The same, false also for slabs that are not the heap's own, in their ordinary state. */
 static inline bool heap_find_own_slab(struct weir_heap *heap, const void *pointer, struct slab **slab)
 {
-    return likely(heap_find_slab(heap, pointer, slab)) &&
-           likely(atomic_load_explicit(&(*slab)->owner, memory_order_relaxed) == (uintptr_t)heap);
+    return likely(heap_find_slab(heap, pointer, slab)) && likely(slab_owner_word(*slab) == (uintptr_t)heap);
 }
 
 /* Pushes onto the list of a slab of the heap's own. False, with nothing changed, if the object heads it already. */

@@ -82,8 +82,9 @@ static struct object *unpack(struct weir_heap *heap, struct object *object, stru
     for (struct object *next; object; object = next) {
         next = object->next;
         struct slab *slab;
-        heap_find_slab(heap, object, &slab);
-        bool usual = atomic_load_explicit(&slab->owner, memory_order_relaxed) == (uintptr_t)heap;
+        if (!heap_find_slab(heap, object, &slab))
+            break;
+        bool usual = slab_owner_word(slab) == (uintptr_t)heap;
         if (unlikely(!usual || !heap_push_slab(heap, slab, object)))
             strangers = unpack_odd(heap, slab, object, strangers);
     }
