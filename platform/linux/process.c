@@ -3,7 +3,8 @@
  *
  * The child has only the thread that called fork: no lock of the allocator may be held by another one at that moment.
  * So fork takes all of them first. The heaps of threads that do not live in the child are left as they are: what they
- * held stays allocated there.
+ * held stays allocated there. They cannot be released: their owners use them without locks, and fork copies memory page
+ * by page while they run on, so that the copy of a heap and that of its slabs may be of different moments.
  */
 #include <pthread.h>
 

@@ -30,7 +30,7 @@ static void fill(size_t bytes, size_t size)
 
 static int small_is_small(void)
 {
-    fill(8 * MIB, 100);
+    fill(2 * MIB, 100);
     require(process_memory("AnonHugePages") == 0);
     fill(100 * MIB, 100);
     require(process_memory("AnonHugePages") >= 60 * MIB);
