@@ -272,7 +272,8 @@ static void threads_come_and_go_without_growth(void)
     size_t at_last = resident();
     note("%zu rounds of %zu threads: %zu KiB at a tenth, %zu KiB at the end", rounds, count, at_tenth >> 10,
          at_last >> 10);
-    CHECK_AT_MOST(at_last, at_tenth + MIB);
+    /* How many run at once varies; a loss of 1 KiB a thread would be 18 MiB even in a hundred rounds. */
+    CHECK_AT_MOST(at_last, at_tenth + 8 * MIB);
     for (size_t i = 0; i < THREADS; i++)
         free(left[i]);
 }
