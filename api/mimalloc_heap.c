@@ -292,7 +292,7 @@ FACE bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t *heap, void *p, size_t
     (void)heap;
     struct weir_arena *arena = arena_of(p);
     struct slab *slab = p && arena ? arena_slab(arena, (uintptr_t)p) : NULL;
-    return slab && slab_used(slab) * 100 < slab->capacity * perc_threshold;
+    return slab && (size_t)slab_used(slab) * 100 < slab->capacity * perc_threshold;
 }
 
 /* --- collecting --- */

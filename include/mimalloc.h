@@ -421,16 +421,16 @@ typedef enum mi_option_e {
     mi_option_limit_os_alloc = mi_option_disallow_os_alloc
 } mi_option_t;
 
-bool mi_option_is_enabled(mi_option_t option);
-void mi_option_enable(mi_option_t option);
-void mi_option_disable(mi_option_t option);
-void mi_option_set_enabled(mi_option_t option, bool enable);
-void mi_option_set_enabled_default(mi_option_t option, bool enable);
-long mi_option_get(mi_option_t option);
-long mi_option_get_clamp(mi_option_t option, long min, long max);
-size_t mi_option_get_size(mi_option_t option);
-void mi_option_set(mi_option_t option, long value);
-void mi_option_set_default(mi_option_t option, long value);
+bool mi_option_is_enabled(mi_option_t which);
+void mi_option_enable(mi_option_t which);
+void mi_option_disable(mi_option_t which);
+void mi_option_set_enabled(mi_option_t which, bool enable);
+void mi_option_set_enabled_default(mi_option_t which, bool enable);
+long mi_option_get(mi_option_t which);
+long mi_option_get_clamp(mi_option_t which, long min, long max);
+size_t mi_option_get_size(mi_option_t which);
+void mi_option_set(mi_option_t which, long value);
+void mi_option_set_default(mi_option_t which, long value);
 
 #ifdef __cplusplus
 }

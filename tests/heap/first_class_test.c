@@ -344,7 +344,7 @@ static void threads_take_turns(void **state)
         heap_end_turn(apart);
         pthread_t threads[THREADS];
         for (uintptr_t i = 0; i < THREADS; i++)
-            pthread_create(&threads[i], NULL, work, (void *)(round * THREADS + i));
+            pthread_create(&threads[i], NULL, work, (void *)((uintptr_t)round * THREADS + i));
         for (unsigned i = 0; i < THREADS; i++)
             pthread_join(threads[i], NULL);
         assert_sound(&fixture);
