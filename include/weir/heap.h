@@ -34,6 +34,10 @@ struct weir_arena_config {
      * context, perhaps with an arena's lock held: it must not call back into the arena. */
     void (*discard)(void *context, uintptr_t start, size_t bytes);
     unsigned idle_part; /* an n-th of what it holds may lie unused in slabs that few objects keep; 0: two thirds */
+    /* Asked to move the contents of `bytes`, whole frames, of an object that grows, to frames that the arena holds for
+     * it: by page tables instead of by copying, as far as it can. What it moved from is then like discarded. May be
+     * null. Both addresses are multiples of 2 MiB. Called as `reclaim` and with its context. */
+    void (*move)(void *context, uintptr_t from, uintptr_t to, size_t bytes);
     void *reclaim_context;
     bool prompt; /* give empty slabs and runs back to the frames at once (guests) instead of keeping what bounces */
 };

@@ -19,6 +19,9 @@ struct weir_frames *space_frames(void);
 /* Makes at least `bytes` more of the range usable. */
 bool space_grow(void *context, size_t bytes);
 
+/* The arena's config.move. */
+void space_move(void *context, uintptr_t from, uintptr_t to, size_t bytes);
+
 /* Whether the kernel may use huge pages for what the process touches next, where it may at all (OPTION_HUGE). */
 void space_allow_huge(bool allowed);
 

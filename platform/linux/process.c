@@ -28,6 +28,7 @@ struct weir_arena *platform_arena(void)
         .limit = option(OPTION_LIMIT),
         .grow = space_grow,
         .discard = give_back_part,
+        .move = space_move,
         .idle_part = option(OPTION_BACKGROUND) ? IDLE_PART_IN_BACKGROUND : 0,
     };
     return weir_arena_create(&config);

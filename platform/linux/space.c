@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
@@ -29,10 +30,15 @@
 #include "src/base/bits.h"
 #include "src/base/lock.h"
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
 enum policy {
+    MOVES_MOST = 8192,      /* by page tables, see space_move */
     RANGE_TIMES_MEMORY = 4, /* reserve this much of what the machine has */
     STEP_FIRST_MIB = 2,
     STEP_LAST_MIB = 1024,
@@ -195,4 +201,43 @@ void space_allow_huge(bool allowed)
 bool space_may_be_huge(uintptr_t address)
 {
     return address >= space.huge || option(OPTION_HUGE) == HUGE_SYSTEM;
+}
+
+/* The kernel may have unmapped the target before it found that it cannot move there. */
+static void map_again(uintptr_t start, size_t bytes)
+{
+    if (mmap((void *)start, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0) == MAP_FAILED)
+        linux_platform.panic(linux_platform.context, "memory that was ours cannot be mapped again");
+    if (start >= space.huge && atomic_load_explicit(&space.huge_allowed, memory_order_relaxed))
+        madvise((void *)start, bytes, MADV_HUGEPAGE);
+}
+
+/* Moves a range that lies in several mappings, in pieces: those that lie in one move, others of 2 MiB are copied. */
+static void move_pieces(uintptr_t from, uintptr_t to, size_t bytes)
+{
+    if (mremap((void *)from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (void *)to) != MAP_FAILED)
+        return;
+    size_t half = round_up(bytes / 2, 2 * MIB);
+    if (errno == EFAULT && half < bytes) {
+        move_pieces(from, to, half);
+        move_pieces(from + half, to + half, bytes - half);
+        return;
+    }
+    map_again(to, bytes);
+    memcpy((void *)to, (const void *)from, bytes);
+}
+
+/* Each move leaves up to two mappings more than there were, of which the kernel allows a process 65,530. A mapping that
+ * was moved ends where the object did, so that one that grew meanwhile lies in several. */
+void space_move(void *context, uintptr_t from, uintptr_t to, size_t bytes)
+{
+    static _Atomic(unsigned) moves;
+    (void)context;
+    int error = errno;
+    if (atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed) < MOVES_MOST)
+        move_pieces(from, to, bytes);
+    else
+        memcpy((void *)to, (const void *)from, bytes);
+    errno = error;
 }

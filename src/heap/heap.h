@@ -434,6 +434,9 @@ bool run_free(struct weir_heap *heap, uintptr_t address);
 /* Resizes the program's run at `address` where it is. */
 bool run_resize(struct weir_heap *heap, uintptr_t address, size_t wanted);
 
+/* The run at `address`, somewhere else and of this size, if moving it is better than copying; else null. */
+void *run_move(struct weir_heap *heap, uintptr_t address, size_t size);
+
 /* Frames of the program's run at `address`, 0 if none starts there. */
 size_t run_length(const struct weir_arena *arena, uintptr_t address);
 

@@ -79,7 +79,9 @@ static void *resize_large(struct weir_heap *heap, void *object, size_t size, con
     bool in_place = size > SMALL_MAX || (size <= room && size >= room / 2);
     if (in_place && run_resize(heap, address, frames))
         return object;
-    void *moved = move(heap, object, room, size, operation);
+    void *moved = run_move(heap, address, size);
+    if (!moved)
+        moved = move(heap, object, room, size, operation);
     return !moved && size <= room && run_resize(heap, address, frames) ? object : moved;
 }
 

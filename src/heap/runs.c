@@ -19,6 +19,11 @@
 
 #define KEEP_FRAMES_MAX 64u /* 256 KiB */
 
+/* From here on growing runs move by page tables, if the platform can: between multiples of 2 MiB, because then whole
+ * tables and huge pages change hands. (256 MiB: 0.05 ms; copied, with the faults that takes: 120 to 640.) */
+#define MOVE_FRAMES_MIN 1024u /* 4 MiB */
+#define MOVE_ALIGNMENT  ((size_t)2 << 20)
+
 enum run_state {
     RUN_LIVE = 1,
     RUN_KEPT = 2,
@@ -193,6 +198,36 @@ bool run_free(struct weir_heap *heap, uintptr_t address)
     return true;
 }
 
+/* Grows a run in the frame table; if it is the table's end that stops it, asks for more. */
+static bool grow(struct weir_arena *arena, uintptr_t address, size_t frames, size_t wanted)
+{
+    const struct weir_arena_config *config = &arena->config;
+    bool zero;
+    if (weir_frames_grow(config->frames, address, frames, wanted, &zero))
+        return true;
+    uintptr_t last = address + ((wanted - 1) << WEIR_FRAME_SHIFT);
+    return wanted >= MOVE_FRAMES_MIN && config->grow && weir_frames_kind(config->frames, last) == WEIR_FRAME_HOLE &&
+           config->grow(config->reclaim_context, (wanted - frames) << WEIR_FRAME_SHIFT) &&
+           weir_frames_grow(config->frames, address, frames, wanted, &zero);
+}
+
+void *run_move(struct weir_heap *heap, uintptr_t address, size_t size)
+{
+    const struct weir_arena_config *config = &heap->arena->config;
+    size_t frames = run_length(heap->arena, address), bytes = frames << WEIR_FRAME_SHIFT;
+    if (!config->move || frames < MOVE_FRAMES_MIN || size < bytes)
+        return NULL;
+    void *moved = run_malloc(heap, size, MOVE_ALIGNMENT, false);
+    if (!moved)
+        return NULL;
+    if (address % MOVE_ALIGNMENT == 0)
+        config->move(config->reclaim_context, address, (uintptr_t)moved, bytes);
+    else
+        __builtin_memcpy(moved, (const void *)address, bytes);
+    run_free(heap, address);
+    return moved;
+}
+
 bool run_resize(struct weir_heap *heap, uintptr_t address, size_t wanted)
 {
     struct weir_arena *arena = heap->arena;
@@ -212,8 +247,7 @@ bool run_resize(struct weir_heap *heap, uintptr_t address, size_t wanted)
     }
     if (wanted > arena->map->count || !arena_charge(arena, wanted - frames))
         return false;
-    bool zero;
-    if (!weir_frames_grow(arena->config.frames, address, frames, wanted, &zero)) {
+    if (!grow(arena, address, frames, wanted)) {
         arena_refund(arena, wanted - frames);
         return false;
     }
