@@ -104,7 +104,8 @@ void weir_heap_collect(struct weir_heap *heap);
 void weir_heap_quiesce(struct weir_heap *heap);
 
 /* Gives every unused frame back to the frame table, but for `keep` bytes. From any thread; takes what the calling
- * owner's heap, quiescent heaps and released heaps hold (`heap` may be null). True if anything was given back. */
+ * owner's heap, quiescent heaps, released heaps and apart heaps between turns hold (`heap` may be null). True if
+ * anything was given back. */
 bool weir_arena_trim(struct weir_arena *arena, struct weir_heap *heap, size_t keep);
 
 /* Has all frames dropped (config.discard) that hold nothing in use inside slabs that keep them: those of `heap` (the

@@ -3,7 +3,7 @@
  *
  *     grow      the platform adds frames to the table, if the limit is not what refused
  *     own       the heap gives up what it keeps: batches, bins, empty slabs, kept runs; slabs that sleep wake up
- *     others    the same for quiet and released heaps
+ *     others    the same for quiet and released heaps, and for apart ones between turns
  *     reclaim   the user's callback: deflate a balloon, drop a cache; again for as long as it says that it helped
  *
  * After that the answer is null. Rungs are climbed with no lock held and the heap in order, because a callback may
@@ -43,6 +43,16 @@ static void drain_if_quiet(struct weir_heap *heap, size_t *keep)
     lock_drop(&heap->lock);
 }
 
+/* An apart heap is nobody's between turns. */
+static void drain_in_turn(struct weir_heap *heap, size_t *keep)
+{
+    if (!heap_take_turn(heap, TURN_FREE))
+        return;
+    heap_wake(heap);
+    give_up(heap, keep);
+    heap_end_turn(heap);
+}
+
 bool weir_arena_trim(struct weir_arena *arena, struct weir_heap *heap, size_t keep)
 {
     size_t before = atomic_load_explicit(&arena->held, memory_order_relaxed);
@@ -51,9 +61,13 @@ bool weir_arena_trim(struct weir_arena *arena, struct weir_heap *heap, size_t ke
         give_up(heap, &keep);
     }
     struct weir_heap *other = atomic_load_explicit(&arena->heaps, memory_order_acquire);
-    for (; other; other = other->next_heap)
-        if (other != heap)
-            drain_if_quiet(other, &keep);
+    for (; other; other = other->next_heap) {
+        if (other == heap)
+            continue;
+        if (other->apart)
+            drain_in_turn(other, &keep);
+        drain_if_quiet(other, &keep);
+    }
     return atomic_load_explicit(&arena->held, memory_order_relaxed) < before;
 }
 

@@ -102,6 +102,26 @@ static void release_leaves_objects(void **state)
     close_clean();
 }
 
+/* Between turns an apart heap keeps nothing from whoever wants memory back. */
+static void trim_reaches_it(void **state)
+{
+    (void)state;
+    open_heaps();
+    fill(apart);
+    for (unsigned i = 0; i < N; i++)
+        weir_heap_free(i % 2 ? apart : thread, objects[i]);
+    size_t held = fixture_stats(&fixture).held;
+    weir_arena_trim(fixture.arena, NULL, 0);
+    assert_int_equal(fixture_stats(&fixture).held, held);
+    heap_end_turn(apart);
+    assert_true(weir_arena_trim(fixture.arena, NULL, 0));
+    assert_int_equal(fixture_stats(&fixture).held, fixture_stats(&fixture).metadata);
+    assert_sound(&fixture);
+    assert_true(heap_take_turn(apart, TURN_OWNER));
+    weir_heap_discard(apart);
+    close_clean();
+}
+
 /* What sizes.c says of a heap's large objects. */
 static void sizes_add_up(void **state)
 {
@@ -369,6 +389,7 @@ int main(void)
         cmocka_unit_test(discard_takes_everything),
         cmocka_unit_test(discard_after_remote_frees),
         cmocka_unit_test(release_leaves_objects),
+        cmocka_unit_test(trim_reaches_it),
         cmocka_unit_test(sizes_add_up),
         cmocka_unit_test(owner_is_known),
         cmocka_unit_test(large_objects_resize),
