@@ -45,7 +45,7 @@ enum option_madvise {
 };
 
 enum option_huge {
-    HUGE_DEFAULT, /* for what a process needs beyond its first 16 MiB */
+    HUGE_DEFAULT, /* for what a process needs beyond its first 4 MiB */
     HUGE_NEVER,
     HUGE_ALWAYS,
     HUGE_SYSTEM, /* as the system is set */

@@ -10,7 +10,7 @@
  *      | frame table's       | reserved, no access       |
  *      | small    | huge pages, where the kernel has them |
  *
- * Huge pages are asked for beyond the first 16 MiB, or earlier once there is a large object: a small process keeps
+ * Huge pages are asked for beyond the first 4 MiB, or earlier once there is a large object: a small process keeps
  * small pages, and with them its small resident memory; a large one takes a fault for each 2 MiB instead of each 4 KiB,
  * and its pages stay in the processor's tables. Because the range is filled from its low end and frames are taken from
  * the fullest 2 MiB first, what huge pages hold beyond what is used is about one of them. The border moves at most
