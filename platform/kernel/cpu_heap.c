@@ -32,10 +32,10 @@ static bool make_heaps(struct weir_arena *made)
         if (!heaps[i])
             return false;
     }
-    cpu_heap_map.base = heaps[0]->base;
-    cpu_heap_map.words = heaps[0]->words;
+    cpu_heap_map.base = made->map->base;
+    cpu_heap_map.words = made->map->words;
     atomic_thread_fence(memory_order_release);
-    cpu_heap_map.granules = heaps[0]->granules;
+    cpu_heap_map.granules = made->map->count * (WEIR_FRAME_SIZE / GRANULE);
     for (unsigned i = 0; i < cpus_online; i++)
         atomic_store_explicit(&cpus[i].own_heap, heaps[i], memory_order_release);
     return true;

@@ -338,6 +338,8 @@ long system_call_answer(struct thread *thread)
     case 20:
         return write_file((int)a, (const struct iovec_ *)b, c);
     case 24:
+        if (this_cpu()->preempt)
+            return 0; /* pinned: it holds a lock and waits for another, whose holder runs on another CPU */
         thread->registers.rax = 0;
         scheduler_yield(thread);
         return RESULT_LATER;
