@@ -224,11 +224,12 @@ static_assert(sizeof(struct weir_arena) <= WEIR_FRAME_SIZE, "an arena takes one 
 
 /* How many objects of a slab away must be free before malloc looks at it again: else a program that frees here and
  * there and allocates as much would fetch every single object from another slab. (100,000 objects replaced at random:
- * 386 instructions a pair when every object woke its slab, 252 with this.) What sleeps is at most an eighth of a slab.
+ * 386 instructions a pair when every object woke its slab, 252 when an eighth did; larson: a quarter takes 9 % less
+ * time than an eighth and no more memory.) What sleeps is at most a quarter of a slab.
  */
 static inline unsigned slab_wake(unsigned capacity)
 {
-    return capacity < WAKE_AT_ONCE ? 1 : capacity < 128 ? capacity / 8 : 16;
+    return capacity < WAKE_AT_ONCE ? 1 : capacity < 128 ? capacity / 4 : 32;
 }
 
 /* Objects that are in use, or on their way from use to a list of the slab's. */
