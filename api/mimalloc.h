@@ -87,6 +87,54 @@ static inline size_t room_of(const void *object)
     return object && arena ? weir_arena_usable_size(arena, object) : 0;
 }
 
+/* How an object shall lie. */
+struct layout {
+    size_t alignment, offset; /* address + offset is a multiple of alignment */
+};
+
+static const struct layout plain = {1, 0};
+
+static inline struct layout at(size_t alignment, size_t offset)
+{
+    return (struct layout){alignment, offset};
+}
+
+/* SIZE_MAX if it is too large. */
+static inline size_t product(size_t count, size_t size)
+{
+    size_t bytes;
+    return __builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes;
+}
+
+/* The room that an object of this size gets. */
+static inline size_t room_for(size_t size)
+{
+    if (size <= SMALL_MAX)
+        return class_size(class_of(size));
+    return size <= PTRDIFF_MAX ? round_up(size, WEIR_FRAME_SIZE) : size;
+}
+
+static inline void object_release(void *object)
+{
+    if (unlikely(!thread_push(object)))
+        face_free(object, "mi_free");
+}
+
+/* Objects of the heap; null: of the one from which malloc allocates. Null, and face_refused, when it cannot be. Zeroed
+ * objects are zero to the end of their room, see mimalloc_objects.c. */
+void *object_allocate(mi_heap_t *heap, size_t size, struct layout layout, bool zero);
+void *object_allocate_array(mi_heap_t *heap, size_t count, size_t size, struct layout layout, bool zero);
+void *object_resize(mi_heap_t *heap, void *object, size_t size, struct layout layout, bool zero);
+void *object_resize_array(mi_heap_t *heap, void *object, size_t count, size_t size, struct layout layout, bool zero);
+
+/* As C++'s new does when memory is out. */
+void *object_new(mi_heap_t *heap, size_t size, struct layout layout);
+
+/* Of `length` bytes, and `terminator` zeros behind them. */
+void *object_copy(mi_heap_t *heap, const void *bytes, size_t length, size_t terminator);
+char *object_duplicate(mi_heap_t *heap, const char *s, size_t most);
+char *object_real_path(mi_heap_t *heap, const char *name, char *resolved);
+
 /* Where messages go: to `sink`; if that is null, to what the program registered, else to stderr. */
 void mimalloc_text(struct text *text, text_sink *sink, void *argument);
 
