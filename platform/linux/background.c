@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "api/options.h"
+#include "api/thread.h"
 #include "platform/linux/linux.h"
 
 #define STACK_SIZE ((size_t)64 << 10)
@@ -51,7 +52,13 @@ static void *look(void *unused)
     return unused;
 }
 
-/* pthread_create allocates: what it allocates may come here again, and finds the state changed. */
+/* pthread_create allocates: what it allocates may come here again, and finds the state changed. So this is not for
+ * threads that share a heap under a lock (see api/thread.h), which they hold. */
+static bool may_start(void)
+{
+    return thread_heap->arena != NULL;
+}
+
 static void start(void)
 {
     pthread_attr_t attributes;
@@ -77,7 +84,8 @@ static void start(void)
 void background_wake(void)
 {
     uint32_t now = atomic_load_explicit(&state, memory_order_relaxed);
-    if (now == LOOKING || !option(OPTION_BACKGROUND) || !atomic_compare_exchange_strong(&state, &now, LOOKING))
+    if (now == LOOKING || !option(OPTION_BACKGROUND) || (now == NONE && !may_start()) ||
+        !atomic_compare_exchange_strong(&state, &now, LOOKING))
         return;
     if (now == NONE)
         start();
