@@ -117,6 +117,9 @@ size_t weir_frames_isolate(struct weir_frames *frames, unsigned order, size_t li
 /* Ends isolation: frees the ranges again. `reported`: the host has taken the memory: unbacked, contents undefined. */
 void weir_frames_unisolate(struct weir_frames *frames, const struct weir_range *ranges, size_t n, bool reported);
 
+/* The same for a host that has taken the memory and will give zeroed memory when it is touched. */
+void weir_frames_unisolate_zeroed(struct weir_frames *frames, const struct weir_range *ranges, size_t n);
+
 /* Takes up to `limit` free frames for the balloon: host-backed ones first, biggest runs first; then, only if
  * `backed_only` is false, the others. The frames are ballooned: not allocatable, counted apart. Returns the number of
  * ranges; none means nothing is left to take. */

@@ -51,19 +51,35 @@ static struct {
     _Atomic(size_t) backed_when_split; /* frames, when parts of huge pages were given back last; 0: they were not */
 } give;
 
-/* Hands [start, end) to the kernel, which is free. */
-static void release(uintptr_t start, uintptr_t end)
+/* Hands [start, end), which nobody uses, to the kernel; lazily: it takes it when it is short of memory. False if it
+ * does not want it, as with locked memory. */
+static bool release(uintptr_t start, uintptr_t end, bool lazy)
 {
-    int how = option(OPTION_MADVISE) == MADVISE_FREE ? MADV_FREE : MADV_DONTNEED;
     uintptr_t whole = round_up(start, CHUNK), last = round_down(end, CHUNK);
     bool parts = start % CHUNK != 0 || end % CHUNK != 0;
-    if (parts && how == MADV_DONTNEED && space_may_be_huge(start)) {
+    if (parts && !lazy && space_may_be_huge(start)) {
         if (start < whole)
             madvise((void *)start, (whole < end ? whole : end) - start, MADV_FREE);
         if (last < end && last >= whole)
             madvise((void *)last, end - last, MADV_FREE);
     }
-    madvise((void *)start, end - start, how);
+    return madvise((void *)start, end - start, lazy ? MADV_FREE : MADV_DONTNEED) == 0;
+}
+
+/* The same for a range on its way, which then is free again. */
+static bool give_range(const struct weir_range *range, bool lazy)
+{
+    bool taken = release(range->start, range->start + (range->frames << WEIR_FRAME_SHIFT), lazy);
+    if (taken && !lazy)
+        weir_frames_unisolate_zeroed(space_frames(), range, 1);
+    else
+        weir_frames_unisolate(space_frames(), range, 1, taken);
+    return taken;
+}
+
+static bool is_lazy(void)
+{
+    return option(OPTION_MADVISE) == MADVISE_FREE;
 }
 
 /* Whether a piece of this range is less than a huge page. */
@@ -90,7 +106,7 @@ static size_t give_back_blocks(size_t keep, uint64_t cold_before, unsigned order
     struct weir_range ranges[BATCH];
     struct weir_frames_stats stats;
     size_t given = 0, kept = keep >> WEIR_FRAME_SHIFT, before = SIZE_MAX;
-    bool parts = false;
+    bool parts = false, lazy = is_lazy();
     for (;;) {
         weir_frames_stats(frames, &stats);
         if (stats.free_backed <= kept || stats.free_backed >= before)
@@ -99,11 +115,11 @@ static size_t give_back_blocks(size_t keep, uint64_t cold_before, unsigned order
         size_t n =
             weir_frames_isolate(frames, order, round_up(before - kept, (size_t)1 << order), cold_before, ranges, BATCH);
         for (size_t i = 0; i < n; i++) {
-            release(ranges[i].start, ranges[i].start + (ranges[i].frames << WEIR_FRAME_SHIFT));
+            if (!give_range(&ranges[i], lazy))
+                continue;
             given += ranges[i].frames;
             parts = parts || (order == 0 && is_part(&ranges[i]));
         }
-        weir_frames_unisolate(frames, ranges, n, true);
     }
     if (parts)
         stop_huge_pages();
@@ -125,7 +141,7 @@ void give_back_part(void *context, uintptr_t start, size_t bytes)
 {
     (void)context;
     int error = errno;
-    release(start, start + bytes);
+    release(start, start + bytes, is_lazy());
     stop_huge_pages();
     errno = error;
 }

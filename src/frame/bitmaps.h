@@ -9,6 +9,7 @@
  *     free, zeroed by its last user        1      0      0
  *     out (run, slab, metadata, cache)     1      1      0
  *     given to the host by reporting       0      1      1
+ *     the same, and zero if it comes back  0      0      1
  *     given to the host by the balloon     0      1      0
  *
  * A summary says of each chunk whether any frame is backed, and whether all are backed and dirty: so that large runs

@@ -131,15 +131,25 @@ size_t weir_frames_balloon(struct weir_frames *f, size_t limit, bool backed_only
     return harvest.count;
 }
 
+/* What became of a range on its way. */
+enum fate {
+    UNTAKEN,
+    GONE,   /* unbacked, contents undefined */
+    ZEROED, /* unbacked, and zero when it is backed again */
+};
+
 /* Gives a range of `kind` back to the free blocks, lock held. */
-static enum weir_status give_back(struct weir_frames *f, size_t n, size_t count, enum block_kind kind, bool gone)
+static enum weir_status give_back(struct weir_frames *f, size_t n, size_t count, enum block_kind kind, enum fate fate)
 {
+    bool gone = fate != UNTAKEN;
     enum weir_status status = run_detach(f, n, count, kind);
     if (status != WEIR_OK)
         return status;
     size_t backed = bits_count_backed(f, n, count);
     if (gone) {
         bits_set_gone(f, n, count, kind == KIND_ISOLATED);
+        if (fate == ZEROED)
+            bits_set_zero(f, n, count);
         f->backed -= backed;
     } else {
         f->free_backed += backed;
@@ -156,14 +166,14 @@ static enum weir_status give_back(struct weir_frames *f, size_t n, size_t count,
 }
 
 static enum weir_status give_back_all(struct weir_frames *f, const struct weir_range *ranges, size_t count,
-                                      enum block_kind kind, bool gone, const char *operation)
+                                      enum block_kind kind, enum fate fate, const char *operation)
 {
     enum weir_status worst = WEIR_OK;
     for (size_t i = 0; i < count; i++) {
         enum weir_status status = frames_range(f, ranges[i].start, ranges[i].frames);
         if (status == WEIR_OK) {
             frames_lock(f);
-            status = give_back(f, number_of(f, ranges[i].start), ranges[i].frames, kind, gone);
+            status = give_back(f, number_of(f, ranges[i].start), ranges[i].frames, kind, fate);
             frames_unlock(f);
         }
         if (status != WEIR_OK)
@@ -174,13 +184,18 @@ static enum weir_status give_back_all(struct weir_frames *f, const struct weir_r
 
 void weir_frames_unisolate(struct weir_frames *f, const struct weir_range *ranges, size_t n, bool reported)
 {
-    give_back_all(f, ranges, n, KIND_ISOLATED, reported, __func__);
+    give_back_all(f, ranges, n, KIND_ISOLATED, reported ? GONE : UNTAKEN, __func__);
+}
+
+void weir_frames_unisolate_zeroed(struct weir_frames *f, const struct weir_range *ranges, size_t n)
+{
+    give_back_all(f, ranges, n, KIND_ISOLATED, ZEROED, __func__);
 }
 
 enum weir_status weir_frames_unballoon(struct weir_frames *f, const struct weir_range *ranges, size_t n,
                                        bool reached_host)
 {
-    return give_back_all(f, ranges, n, KIND_BALLOONED, reached_host, __func__);
+    return give_back_all(f, ranges, n, KIND_BALLOONED, reached_host ? GONE : UNTAKEN, __func__);
 }
 
 size_t weir_frames_ballooned(const struct weir_frames *frames, size_t limit, struct weir_range *ranges, size_t max)

@@ -210,6 +210,29 @@ static void test_caches_are_flushed(void **state)
     without();
 }
 
+/* What a host takes is undefined when it comes back, unless it promises zeros. */
+static void test_zeroed_by_the_host(void **state)
+{
+    (void)state;
+    with_memory(CHUNK, 0);
+    struct weir_range range;
+    for (int zeroed = 0; zeroed < 2; zeroed++) {
+        bool zero = false;
+        weir_frames_free(frames, weir_frames_alloc(frames, CHUNK, 1, 0, NULL), CHUNK);
+        assert_int_equal(weir_frames_isolate(frames, 0, CHUNK, 0, &range, 1), 1);
+        if (zeroed)
+            weir_frames_unisolate_zeroed(frames, &range, 1);
+        else
+            weir_frames_unisolate(frames, &range, 1, true);
+        assert_int_equal(fixture_stats(frames).free_backed, 0);
+        uintptr_t run = weir_frames_alloc(frames, CHUNK, 1, 0, &zero);
+        assert_int_equal(zero, zeroed);
+        weir_frames_free(frames, run, CHUNK);
+        assert_sound(frames);
+    }
+    without();
+}
+
 static void test_unisolate_misuse(void **state)
 {
     (void)state;
@@ -306,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_cold),
         cmocka_unit_test(test_cold_small_blocks),
         cmocka_unit_test(test_caches_are_flushed),
+        cmocka_unit_test(test_zeroed_by_the_host),
         cmocka_unit_test(test_unisolate_misuse),
         cmocka_unit_test(test_inflate),
         cmocka_unit_test(test_deflate),

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -72,6 +74,37 @@ static int kept(void)
     return 0;
 }
 
+/* What the kernel had is zero when it comes back: nobody needs to write it to say so. */
+static int zeroed(void)
+{
+    char *object = malloc(200 * MIB);
+    memset(object, 1, 200 * MIB);
+    free(object);
+    malloc_trim(0);
+    size_t before = process_memory("Rss");
+    object = calloc(200, MIB);
+    require(process_memory("Rss") < before + 10 * MIB);
+    for (size_t i = 0; i < 200 * MIB; i += 511)
+        require(object[i] == 0);
+    return 0;
+}
+
+/* Locked memory stays, and is not taken for zero. */
+static int locked(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur < 400 * MIB || mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        return 0;
+    char *object = malloc(100 * MIB);
+    memset(object, 1, 100 * MIB);
+    free(object);
+    malloc_trim(0);
+    object = calloc(100, MIB);
+    for (size_t i = 0; i < 100 * MIB; i += 511)
+        require(object[i] == 0);
+    return 0;
+}
+
 /* MADV_FREE: the pages stay until the kernel wants them, and may be written again meanwhile. */
 static int lazily(void)
 {
@@ -103,6 +136,13 @@ static void what_bounces_stays(void **state)
     assert_int_equal(process_run("bouncing", "WEIR_HUGE=never"), 0);
 }
 
+static void what_comes_back_is_zero(void **state)
+{
+    (void)state;
+    assert_int_equal(process_run("zeroed", NULL), 0);
+    assert_int_equal(process_run("locked", "WEIR_RESERVE=256M"), 0);
+}
+
 static void all_is_kept_on_request(void **state)
 {
     (void)state;
@@ -117,8 +157,8 @@ static void the_kernel_takes_it_when_it_wants(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct process_part parts[] = {
-        {"bounded", bounded}, {"bouncing", bouncing}, {"kept", kept}, {"lazily", lazily}};
+    static const struct process_part parts[] = {{"bounded", bounded}, {"bouncing", bouncing}, {"kept", kept},
+                                                {"zeroed", zeroed},   {"locked", locked},     {"lazily", lazily}};
     int code = 0;
     if (process_part(argc, argv, parts, sizeof parts / sizeof *parts, &code))
         return code;
@@ -126,6 +166,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(free_memory_is_bounded),
         cmocka_unit_test(what_bounces_stays),
         cmocka_unit_test(all_is_kept_on_request),
+        cmocka_unit_test(what_comes_back_is_zero),
         cmocka_unit_test(the_kernel_takes_it_when_it_wants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
