@@ -48,6 +48,7 @@ enum policy {
 static struct {
     struct lock lock; /* held while something is on its way */
     _Atomic(uint64_t) looked_at;
+    atomic_bool refused;               /* the kernel takes nothing, as from a process that locks its memory */
     _Atomic(size_t) backed_when_split; /* frames, when parts of huge pages were given back last; 0: they were not */
 } give;
 
@@ -115,7 +116,9 @@ static size_t give_back_blocks(size_t keep, uint64_t cold_before, unsigned order
         size_t n =
             weir_frames_isolate(frames, order, round_up(before - kept, (size_t)1 << order), cold_before, ranges, BATCH);
         for (size_t i = 0; i < n; i++) {
-            if (!give_range(&ranges[i], lazy))
+            bool taken = give_range(&ranges[i], lazy);
+            atomic_store_explicit(&give.refused, !taken, memory_order_relaxed);
+            if (!taken)
                 continue;
             given += ranges[i].frames;
             parts = parts || (order == 0 && is_part(&ranges[i]));
@@ -167,7 +170,7 @@ bool give_back(size_t keep, uint64_t cold_before)
 /* The same in passing: not if somebody else is at it. */
 static void give_back_some(size_t keep, uint64_t cold_before, unsigned order)
 {
-    if (!lock_try(&give.lock))
+    if (atomic_load_explicit(&give.refused, memory_order_relaxed) || !lock_try(&give.lock))
         return;
     give_back_locked(keep, cold_before, order);
     give_back_unlock();
@@ -253,7 +256,7 @@ bool give_back_in_background(void)
     low = low > LOW_LEAST_KIB * KIB ? low : LOW_LEAST_KIB * KIB;
     if (stats.free_backed << WEIR_FRAME_SHIFT > low) {
         give_back(low / 2, linux_now(NULL) - coldness());
-        return true;
+        return !atomic_load_explicit(&give.refused, memory_order_relaxed);
     }
     weir_arena_discard(process_arena(), NULL);
     return false;
