@@ -113,13 +113,25 @@ static SLOW struct weir_heap *lane_find(mi_heap_t *heap, enum turn turn)
     return lane_add(heap, turn);
 }
 
+/* Whether threads have all lanes for themselves, and there is no memory for another. */
+static bool all_taken(mi_heap_t *heap)
+{
+    for (unsigned i = 0; i < lanes_of(heap); i++)
+        if (atomic_load(&lane_of(heap, i)->turn) != TURN_TAKEN)
+            return false;
+    return true;
+}
+
 struct place place_enter_other(mi_heap_t *heap)
 {
     if (heap == &main_heap)
         return (struct place){.heap = redirect_suspend(), .suspended = true};
     struct weir_heap *lane;
-    while (!(lane = lane_find(heap, TURN_BUSY)))
+    while (!(lane = lane_find(heap, TURN_BUSY))) {
+        if (all_taken(heap))
+            return (struct place){.heap = (struct weir_heap *)&weir_heap_empty};
         sched_yield();
+    }
     return (struct place){.heap = lane, .turn = true};
 }
 
@@ -178,7 +190,6 @@ static void end(mi_heap_t *heap, void (*end_lane)(struct weir_heap *heap))
         all = heap->next;
     unlock();
     for (unsigned i = heap->count; i > 0; i--) { /* the first, in which the heap itself lies, comes last */
-
         struct weir_heap *lane = lane_of(heap, i - 1);
         while (!heap_take_turn(lane, TURN_BUSY) && atomic_load(&lane->turn) != TURN_TAKEN)
             sched_yield(); /* somebody frees */
