@@ -46,8 +46,8 @@
 /* The frames that object k touches. */
 static uint32_t frames_of_object(const struct slab *slab, unsigned k)
 {
-    uint32_t first = k * slab->size / WEIR_FRAME_SIZE, last = (k * slab->size + slab->size - 1) / WEIR_FRAME_SIZE;
-    return (2U << last) - (1U << first);
+    uint32_t start = k * slab->size, end = start + slab->size - 1;
+    return (2U << (end >> WEIR_FRAME_SHIFT)) - (1U << (start >> WEIR_FRAME_SHIFT));
 }
 
 /* The objects [first, end) that touch frame f, as far as they are carved. */

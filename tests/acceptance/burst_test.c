@@ -25,7 +25,7 @@ enum {
 };
 
 #define BURST ((size_t)512 << 20)
-#define READY ((size_t)3 << 20)
+#define READY ((size_t)5 << 20)
 
 struct burst {
     char **objects;
@@ -48,7 +48,9 @@ static size_t resident(void)
 static void *own_memory(size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED)
+        abort();
+    return memory;
 }
 
 static uint64_t next(uint64_t *state)

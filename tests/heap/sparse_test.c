@@ -69,7 +69,7 @@ static void a_burst_leaves_what_is_in_use(void **state)
     static const size_t sizes[] = {16, 64, 256};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         open_with(64);
-        size_t bytes = sizes[i] == 16 ? MOST * 16 : (size_t)16 << 20, count = allocate(bytes, sizes[i]);
+        size_t bytes = sizes[i] == 16 ? (size_t)MOST * 16 : (size_t)16 << 20, count = allocate(bytes, sizes[i]);
         free_most(count);
         assert_sound(&fixture);
         assert_contents(count, sizes[i], STAYS);
