@@ -1,7 +1,7 @@
 #!/bin/sh
 # make_archive.sh OBJCOPY ARCHIVE OUTPUT
 # One relocatable object of all of ARCHIVE, in which only the exported names are global: a program that links it sees
-# nothing of weir's insides.
+# nothing of weir's insides. The operators are weak: a program may bring its own.
 set -eu
 objcopy=$1 archive=$2 output=$3
 work=$(mktemp -d)
@@ -14,6 +14,7 @@ set -- malloc calloc realloc free aligned_alloc free_sized free_aligned_sized po
 for name; do
     printf '%s\n' "$name"
 done >"$work/names"
-"$objcopy" --wildcard --keep-global-symbols="$work/names" "$work/weir.o"
+"$objcopy" --wildcard --keep-global-symbols="$work/names" --weaken-symbol='_Zn[wa]m*' --weaken-symbol='_Zd[la]Pv*' \
+    "$work/weir.o"
 rm -f "$output"
 ar rcs "$output" "$work/weir.o"

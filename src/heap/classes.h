@@ -8,7 +8,8 @@
  *     (2)  size(c) is a multiple of 16, and of 2^k for every 2^k <= 4096 that divides some n with class(n) = c exactly
  *
  * The least slab of a class is the shortest that wastes at most a quarter of itself at its end; as the class is used
- * more, its slabs grow (class_slab_order), and the waste shrinks with them: up to 64 KiB, or as many as 16 objects need.
+ * more, its slabs grow (class_slab_order), and the waste shrinks with them: up to 64 KiB, or as many as 16 objects
+ * need.
  */
 #ifndef WEIR_HEAP_CLASSES_H
 #define WEIR_HEAP_CLASSES_H
