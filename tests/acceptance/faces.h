@@ -29,10 +29,10 @@ static inline void release_aligned_sized(void *object, size_t alignment, size_t 
         free(object);
 }
 
-void *reallocarray(void *object, size_t n, size_t size);
+void *reallocarray(void *ptr, size_t nmemb, size_t size);
 void *valloc(size_t size);
 void *pvalloc(size_t size);
-int malloc_trim(size_t keep);
+int malloc_trim(size_t pad);
 
 /* sizes.c */
 void zero_sizes_are_objects(void);

@@ -18,7 +18,7 @@
 
 #include "tests/acceptance/check.h"
 
-int malloc_trim(size_t keep);
+int malloc_trim(size_t pad);
 
 enum {
     SLOTS = 512,

@@ -117,16 +117,28 @@ static void under_data(void)
     live_under_limit(limit, limit / 3 * 2, false);
 }
 
-/* Runs the test of the second list in this program anew, which gets a limit unless the resource is negative. What it
- * prints goes to stderr. */
-static void run_anew(int resource, const char *megabytes, const char *only)
+enum limited {
+    NOTHING,
+    ADDRESSES,
+    DATA,
+};
+
+static int set_limit(enum limited what, const struct rlimit *bytes)
+{
+    if (what == NOTHING)
+        return 0;
+    return what == ADDRESSES ? setrlimit(RLIMIT_AS, bytes) : setrlimit(RLIMIT_DATA, bytes);
+}
+
+/* Runs the test of the second list in this program anew, under a limit. What it prints goes to stderr. */
+static void run_anew(enum limited what, const char *megabytes, const char *only)
 {
     char limit[32] = "limit=";
     struct rlimit bytes = {strtoul(megabytes, NULL, 10) * MIB, strtoul(megabytes, NULL, 10) * MIB};
     strcat(limit, megabytes);
     pid_t child = fork();
     if (child == 0) {
-        if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0 || (resource >= 0 && setrlimit((unsigned)resource, &bytes) != 0))
+        if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0 || set_limit(what, &bytes) != 0)
             _exit(4);
         execl("/proc/self/exe", "limits", only, limit, (char *)NULL);
         _exit(5);
@@ -141,28 +153,28 @@ static void run_anew(int resource, const char *megabytes, const char *only)
 /* (g) */
 static void it_lives_with_64_mib_of_addresses(void)
 {
-    run_anew(RLIMIT_AS, "64", "only=under_addresses");
+    run_anew(ADDRESSES, "64", "only=under_addresses");
 }
 
 static void it_lives_with_32_mib_of_addresses(void)
 {
-    run_anew(RLIMIT_AS, "32", "only=under_addresses");
+    run_anew(ADDRESSES, "32", "only=under_addresses");
 }
 
 static void it_lives_with_300_mib_of_addresses(void)
 {
-    run_anew(RLIMIT_AS, "300", "only=under_addresses");
+    run_anew(ADDRESSES, "300", "only=under_addresses");
 }
 
 static void it_lives_with_64_mib_of_data(void)
 {
-    run_anew(RLIMIT_DATA, "64", "only=under_data");
+    run_anew(DATA, "64", "only=under_data");
 }
 
 /* (c) */
 static void thirty_classes_take_2_mib(void)
 {
-    run_anew(-1, "0", "only=under_measure");
+    run_anew(NOTHING, "0", "only=under_measure");
 }
 
 int main(int argc, char **argv)

@@ -119,8 +119,8 @@ static void drop(struct stamped *object, uint64_t chance)
 
 static struct stamped *resize(struct stamped *object, size_t size)
 {
-    size_t kept = size < object->size ? size : object->size;
-    struct stamped *moved = realloc(object, sizeof *object + size);
+    size_t kept = size < object->size ? size : object->size, whole = sizeof *object + size;
+    struct stamped *moved = whole > size ? realloc(object, whole) : NULL;
     if (!CHECK(moved != NULL))
         return object;
     CHECK(stamp_holds(moved + 1, kept, moved->stamp));
