@@ -153,6 +153,7 @@ static void begin(struct text *line)
 {
     line->file = STDERR_FILENO;
     line->stream = NULL;
+    line->sink = NULL;
     line->length = 0;
     text_put(line, "weir: ");
 }
