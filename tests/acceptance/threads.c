@@ -103,9 +103,9 @@ static void a_producer_that_never_frees_is_bounded(void)
 static void producers_of_large_objects_are_bounded(void)
 {
     size_t objects = parameter("objects", 1500000) / 10;
-    /* Objects live at most: 1024 of 32 KiB; and of 200,000 bytes, of which two pages are touched. */
+    /* At most 1024 live, of 16 KiB or 60 KiB in the mean; where there are huge pages, all of that is resident. */
     CHECK_AT_MOST(flow(1, 1, 1000, 32000, objects), 48 * MIB);
-    CHECK_AT_MOST(flow(1, 1, 40000, 200000, objects), 64 * MIB);
+    CHECK_AT_MOST(flow(1, 1, 40000, 200000, objects), 100 * MIB);
 }
 
 struct heap_of_objects {
