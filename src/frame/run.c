@@ -73,7 +73,8 @@ void run_unmark(struct weir_frames *f, size_t n, size_t count)
 bool run_claim(struct weir_frames *f, size_t n, size_t count)
 {
     struct bits_taken taken = {0};
-    if (count != CHUNK_FRAMES || !bits_full(f, n >> CHUNK_ORDER))
+    /* the common large run is a whole chunk that was in use before; one of that length may also lie across two */
+    if (count != CHUNK_FRAMES || n % CHUNK_FRAMES != 0 || !bits_full(f, n >> CHUNK_ORDER))
         taken = bits_take(f, n, count);
     f->free_backed -= count - taken.unbacked;
     f->backed += taken.unbacked;

@@ -286,6 +286,29 @@ static void test_misuse(void **state)
     without();
 }
 
+/* A run as long as a chunk, from the middle of one that was used all over to the middle of one that never was: what it
+ * leaves behind is neither zero nor without backing. */
+static void test_chunk_long_runs_across_chunks(void **state)
+{
+    (void)state;
+    with_memory(2048);
+    uintptr_t whole = weir_frames_alloc_within(frames, 512, 512, base, base + FRAME(512), 0, NULL);
+    assert_int_equal(whole, base);
+    weir_frames_free(frames, whole, 512);
+    bool zero = true;
+    uintptr_t across = weir_frames_alloc_within(frames, 512, 1, base + FRAME(256), base + FRAME(768), 0, &zero);
+    assert_int_equal(across, base + FRAME(256));
+    assert_false(zero);
+    assert_sound(frames);
+    assert_int_equal(fixture_stats(frames).backed, 768);
+    weir_frames_free(frames, across, 512);
+    assert_sound(frames);
+    assert_int_equal(weir_frames_alloc_within(frames, 256, 1, base + FRAME(512), base + FRAME(768), 0, &zero),
+                     base + FRAME(512));
+    assert_false(zero);
+    without();
+}
+
 static void test_peak(void **state)
 {
     (void)state;
@@ -303,10 +326,12 @@ static void test_peak(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact),      cmocka_unit_test(test_impossible), cmocka_unit_test(test_packed),
-        cmocka_unit_test(test_aligned),    cmocka_unit_test(test_long),       cmocka_unit_test(test_within),
-        cmocka_unit_test(test_free_parts), cmocka_unit_test(test_grow),       cmocka_unit_test(test_zero),
-        cmocka_unit_test(test_misuse),     cmocka_unit_test(test_peak),
+        cmocka_unit_test(test_exact),      cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_packed),     cmocka_unit_test(test_aligned),
+        cmocka_unit_test(test_long),       cmocka_unit_test(test_within),
+        cmocka_unit_test(test_free_parts), cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_zero),       cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_peak),       cmocka_unit_test(test_chunk_long_runs_across_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
