@@ -183,7 +183,7 @@ static uintptr_t take_frames(struct weir_heap *heap, size_t frames, size_t align
             start = weir_frames_alloc(arena->config.frames, frames, align, 0, zero);
             if (start)
                 return start;
-            arena_refund(arena, frames);
+            arena_uncharge(arena, frames);
         }
         if (!heap_climb(heap, &rung, (frames + align - 1) << WEIR_FRAME_SHIFT))
             return 0;
@@ -259,7 +259,7 @@ bool apart_resize(struct weir_heap *heap, uintptr_t address, size_t frames)
         if (wanted > arena->map->count || !arena_charge(arena, wanted - old.frames)) {
             link = NULL;
         } else if (!weir_frames_grow(arena->config.frames, old.start, old.frames, wanted, &zero)) {
-            arena_refund(arena, wanted - old.frames);
+            arena_uncharge(arena, wanted - old.frames);
             link = NULL;
         }
     }

@@ -20,17 +20,22 @@ bool arena_charge(struct weir_arena *arena, size_t frames)
     size_t limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
     size_t held = atomic_fetch_add_explicit(&arena->held, frames, memory_order_relaxed) + frames;
     if (limit != 0 && held > limit >> WEIR_FRAME_SHIFT) {
-        arena_refund(arena, frames);
+        arena_uncharge(arena, frames);
         return false;
     }
-    if (held > atomic_load_explicit(&arena->peak_held, memory_order_relaxed))
-        raise_to(&arena->peak_held, held);
     return true;
+}
+
+void arena_uncharge(struct weir_arena *arena, size_t frames)
+{
+    atomic_fetch_sub_explicit(&arena->held, frames, memory_order_relaxed);
 }
 
 void arena_refund(struct weir_arena *arena, size_t frames)
 {
-    atomic_fetch_sub_explicit(&arena->held, frames, memory_order_relaxed);
+    size_t held = atomic_fetch_sub_explicit(&arena->held, frames, memory_order_relaxed);
+    if (held > atomic_load_explicit(&arena->peak_held, memory_order_relaxed))
+        raise_to(&arena->peak_held, held);
 }
 
 void *arena_metadata_frames(struct weir_arena *arena, size_t frames)
@@ -40,7 +45,7 @@ void *arena_metadata_frames(struct weir_arena *arena, size_t frames)
     bool zero;
     void *start = (void *)weir_frames_alloc(arena->config.frames, frames, 1, WEIR_FRAMES_METADATA, &zero);
     if (!start) {
-        arena_refund(arena, frames);
+        arena_uncharge(arena, frames);
         return NULL;
     }
     if (!zero)

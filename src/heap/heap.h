@@ -292,8 +292,10 @@ static inline bool slab_is_of(const struct weir_heap *heap, const struct slab *s
 
 /* --- arena.c --- */
 
-/* Counts `frames` as held unless that breaks the limit. */
+/* Counts `frames` as held unless that breaks the limit. arena_uncharge: they could not be had. arena_refund: they went
+ * back; the peak is noted when what is held falls, and so never counts what was refused. */
 bool arena_charge(struct weir_arena *arena, size_t frames);
+void arena_uncharge(struct weir_arena *arena, size_t frames);
 void arena_refund(struct weir_arena *arena, size_t frames);
 
 /* Frames for metadata, zeroed. Null without memory. */

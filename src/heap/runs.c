@@ -108,7 +108,7 @@ static uintptr_t make_run(struct weir_arena *arena, size_t frames, size_t align,
         return 0;
     uintptr_t start = weir_frames_alloc(arena->config.frames, frames, align, 0, zero);
     if (!start) {
-        arena_refund(arena, frames);
+        arena_uncharge(arena, frames);
         return 0;
     }
     _Atomic(uint32_t) *entry = make_entry(arena, start);
@@ -248,7 +248,7 @@ bool run_resize(struct weir_heap *heap, uintptr_t address, size_t wanted)
     if (wanted > arena->map->count || !arena_charge(arena, wanted - frames))
         return false;
     if (!grow(arena, address, frames, wanted)) {
-        arena_refund(arena, wanted - frames);
+        arena_uncharge(arena, wanted - frames);
         return false;
     }
     atomic_store_explicit(entry, run_entry(wanted, RUN_LIVE), memory_order_relaxed);

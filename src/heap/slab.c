@@ -60,7 +60,7 @@ static uintptr_t take_frames(struct weir_arena *arena, struct slab *slab, unsign
         return 0;
     uintptr_t start = weir_frames_alloc_slab(arena->config.frames, order, slab, zero);
     if (!start)
-        arena_refund(arena, (size_t)1 << order);
+        arena_uncharge(arena, (size_t)1 << order);
     return start;
 }
 

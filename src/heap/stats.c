@@ -128,6 +128,8 @@ void weir_arena_stats(struct weir_arena *arena, struct weir_arena_stats *stats)
     stats->peak_live = atomic_load_explicit(&arena->peak_live, memory_order_relaxed);
     stats->held = atomic_load_explicit(&arena->held, memory_order_relaxed) << WEIR_FRAME_SHIFT;
     stats->peak_held = atomic_load_explicit(&arena->peak_held, memory_order_relaxed) << WEIR_FRAME_SHIFT;
+    if (stats->peak_held < stats->held)
+        stats->peak_held = stats->held;
     stats->metadata = atomic_load_explicit(&arena->metadata, memory_order_relaxed) << WEIR_FRAME_SHIFT;
     stats->slabs = atomic_load_explicit(&arena->slabs, memory_order_relaxed);
     stats->runs = atomic_load_explicit(&arena->runs, memory_order_relaxed);

@@ -57,6 +57,9 @@ static void operations_and_bytes_are_counted(void **state)
     assert_int_equal(stats.failed, 0);
     assert_null(weir_heap_malloc(heap, (size_t)1 << 30));
     assert_int_equal(fixture_stats(&fixture).failed, 1);
+    /* As much as the table has frames: there is never room, for some are taken. What is refused was never held. */
+    assert_null(weir_heap_malloc(heap, fixture.arena->map->count << WEIR_FRAME_SHIFT));
+    assert_int_equal(fixture_stats(&fixture).peak_held, stats.peak_held);
 }
 
 struct seen {
