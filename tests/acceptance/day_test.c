@@ -280,6 +280,13 @@ static void print(void *context, const void *operation)
             o->alignment);
 }
 
+/* A size such as programs like: often a power of two, where blocks, chunks and slabs have their borders. */
+static size_t usual_size(struct random *random, size_t most)
+{
+    size_t size = random_size(random, most);
+    return random_below(random, 2) ? size : (size_t)1 << (63 - __builtin_clzll(size));
+}
+
 /* What an hour is like. */
 struct hour {
     unsigned weights[KINDS], total;
@@ -307,7 +314,7 @@ static struct hour draw_hour(struct random *random, struct fixture_config *confi
     hour.sequential = random_below(random, 3) == 0;
     hour.few_count = random_below(random, 7);
     for (size_t i = 0; i < hour.few_count; i++)
-        hour.few[i] = random_size(random, hour.size_max);
+        hour.few[i] = usual_size(random, hour.size_max);
     *config = (struct fixture_config){.slots = (unsigned)random_below(random, 5),
                                       .prompt = random_below(random, 3) == 0,
                                       .idle_part = random_below(random, 2) ? (unsigned)random_size(random, 256) : 0};

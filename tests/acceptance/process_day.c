@@ -136,6 +136,9 @@ static void operate(uint64_t *chance)
     size_t kind = chance_below(chance, sizeof most / sizeof *most), range = SLOTS >> kind;
     bool few = chance_below(chance, 2);
     size_t usual = chance_size(chance, most[kind]);
+    /* often a whole that is a power of two, where blocks, chunks and slabs have their borders */
+    if (chance_below(chance, 2) && usual >= 2 * sizeof(struct stamped))
+        usual = ((size_t)1 << (63 - __builtin_clzll(usual))) - sizeof(struct stamped);
     for (size_t i = 0; i < OPERATIONS; i++) {
         _Atomic(struct stamped *) *slot = &slots[chance_below(chance, range)];
         struct stamped *object = NULL;
