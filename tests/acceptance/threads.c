@@ -181,7 +181,7 @@ static void a_thread_that_only_frees_does_not_grow_the_process(void)
         while (freer.full)
             pthread_cond_wait(&freer.turn, &freer.lock);
         pthread_mutex_unlock(&freer.lock);
-        CHECK_AT_MOST(after[7], after[0] + bytes / 4); /* what is kept for later varies */
+        CHECK_AT_MOST(after[7], after[0] + bytes / 2); /* what is kept varies; a loss would be of every round */
         free(freer.objects.object);
     }
     pthread_mutex_lock(&freer.lock);
