@@ -64,7 +64,7 @@ static void what_cannot_be_is_null(void **state)
 {
     (void)state;
     void *kept = mi_malloc(10);
-    volatile size_t much = SIZE_MAX / 2, count = SIZE_MAX / 4, three = 3;
+    volatile size_t much = SIZE_MAX / 2, count = SIZE_MAX / 4, three = 3, none = 0;
     errno = 0;
     assert_null(mi_malloc(much + 1));
     assert_int_equal(errno, ENOMEM);
@@ -76,7 +76,7 @@ static void what_cannot_be_is_null(void **state)
     assert_null(mi_recalloc(kept, count, 8));
     assert_null(mi_malloc_aligned(100, 16 * three));
     assert_int_equal(errno, EINVAL);
-    assert_null(mi_malloc_aligned(100, 0 * three));
+    assert_null(mi_malloc_aligned(100, none));
     assert_null(mi_malloc_aligned_at(100, 8 * three, 8));
     assert_null(mi_malloc_aligned_at(much, 64, 8));
     assert_null(mi_realloc_aligned(kept, 100, three));
