@@ -293,6 +293,17 @@ static inline bool refill_from_current(struct weir_heap *heap, unsigned class)
     return true;
 }
 
+/* There is no slab for a small object: they want an aligned power of two of frames. A run of as many as the object
+ * needs may still be there. Null if not. */
+static __attribute__((noinline)) void *malloc_as_run(struct weir_heap *heap, unsigned class, size_t size)
+{
+    if (size <= WEIR_FRAME_SIZE)
+        return NULL;
+    heap->failed--;
+    heap->fresh[class] = false;
+    return run_malloc(heap, size, 1, false);
+}
+
 void *heap_malloc_slow(struct weir_heap *heap, size_t size)
 {
     if (!heap->arena)
@@ -301,7 +312,7 @@ void *heap_malloc_slow(struct weir_heap *heap, size_t size)
         return run_malloc(heap, size, 1, false);
     unsigned class = class_of(size);
     if (!heap->bin[class] && !refill_from_current(heap, class) && !refill(heap, class))
-        return NULL;
+        return malloc_as_run(heap, class, size);
     return heap_pop_class(heap, class);
 }
 
