@@ -145,8 +145,9 @@ static bool hand_on(struct weir_heap *heap, struct slab *slab)
     if (!ready)
         heap->handed[class] = 0;
     if (unlikely(ready == object)) {
-        /* It is there already; the fast path overwrote its link. */
-        object->next = heap->under[class];
+        /* It is there already, and the fast path overwrote its link. If that is not known any more, what was behind it
+         * stays counted as used: lost, but never handed out twice. */
+        object->next = heap->handed_last == object ? heap->handed_under : NULL;
         slab->free = NULL;
         slab->left = 1;
         misuse(heap->arena, WEIR_DOUBLE_FREE, (uintptr_t)object, slab->size, "weir_heap_free");
@@ -156,8 +157,10 @@ static bool hand_on(struct weir_heap *heap, struct slab *slab)
         return false;
     slab->free = NULL;
     slab->left = 1;
-    object->next = heap->under[class] = ready;
+    object->next = ready;
     heap->bin[class] = object;
+    heap->handed_last = object;
+    heap->handed_under = ready;
     heap->handed[class]++;
     heap->given++;
     if (slab->capacity == 1)
@@ -200,6 +203,7 @@ static struct object *detach(struct weir_heap *heap, struct slab *slab)
         count = slab_carve(slab, &list);
     }
     heap->given += count;
+    heap->handed_last = NULL;
     if (heap->current[class] != slab)
         make_current(heap, slab);
     slab->left = (uint16_t)(slab->carved - withdrawn);
@@ -258,7 +262,6 @@ static bool refill_climbing(struct weir_heap *heap, unsigned class)
             return true;
         }
     }
-    heap->failed++;
     return false;
 }
 
@@ -297,9 +300,10 @@ static inline bool refill_from_current(struct weir_heap *heap, unsigned class)
  * needs may still be there. Null if not. */
 static __attribute__((noinline)) void *malloc_as_run(struct weir_heap *heap, unsigned class, size_t size)
 {
-    if (size <= WEIR_FRAME_SIZE)
+    if (size <= WEIR_FRAME_SIZE) {
+        heap->failed++;
         return NULL;
-    heap->failed--;
+    }
     heap->fresh[class] = false;
     return run_malloc(heap, size, 1, false);
 }

@@ -120,13 +120,14 @@ struct weir_heap {
     struct slab *partial[CLASSES];               /* LIFO */
     struct slab *current[CLASSES];               /* the slab that last filled the bin */
     uint32_t slabs[CLASSES];                     /* full ones included, kept ones not */
-    struct object *under[CLASSES];               /* what was in the bin before the last object handed on to it */
     uint8_t handed[CLASSES];                     /* how many were since it was empty, see hand_on */
     bool fresh[CLASSES];                         /* whether all of the bin is zero but for the links */
     uint64_t empty[(CLASSES + 63) / 64];         /* whether the current slab is empty */
     uint64_t stale[(CLASSES + 63) / 64];         /* whether it has been so for a whole step */
     uint64_t parked[(CLASSES + 63) / 64];        /* whether an object that is all of its slab was handed on … */
     uint64_t parked_before[(CLASSES + 63) / 64]; /* … since the last step, and between that and the one before */
+    struct object *handed_last;                  /* since a bin was filled otherwise; null: none, see hand_on */
+    struct object *handed_under;                 /* and what was in its bin before */
     struct slab *full;
     struct slab *kept_slabs[SLAB_ORDER_MAX + 1]; /* empty ones for any class, LIFO */
     unsigned kept_frames;                        /* in them */

@@ -207,6 +207,48 @@ static void thirty_classes_fit_in_two_mib(void **state)
     close_clean();
 }
 
+/* Five frames in a row are enough for an object of 16 KiB and a bit, though no slab of its class fits. */
+static void pieces_too_short_for_a_slab_serve(void **state)
+{
+    (void)state;
+    enum {
+        FRAMES = 512,
+        FIRST = 201, /* not where a slab could begin */
+        ROOM = 5
+    };
+    open_with((struct fixture_config){.bytes = FRAMES * WEIR_FRAME_SIZE});
+    /* The descriptors and the run map need frames, too: they get them now. */
+    weir_heap_free(heap, weir_heap_malloc(heap, 16413));
+    weir_heap_free(heap, weir_heap_malloc(heap, 500000));
+    weir_arena_trim(fixture.arena, heap, 0);
+    static bool taken[FRAMES];
+    uintptr_t base = (uintptr_t)fixture.memory, frame;
+    bool zero;
+    while ((frame = weir_frames_alloc(fixture.frames, 1, 1, 0, &zero)) != 0)
+        taken[(frame - base) / WEIR_FRAME_SIZE] = true;
+    for (size_t i = FIRST; i < FIRST + ROOM; i++) {
+        assert_true(taken[i]);
+        taken[i] = false;
+        memset((void *)(base + i * WEIR_FRAME_SIZE), 0xee, WEIR_FRAME_SIZE);
+        weir_frames_free(fixture.frames, base + i * WEIR_FRAME_SIZE, 1);
+    }
+    assert_null(weir_heap_malloc(heap, ROOM * WEIR_FRAME_SIZE + 1));
+    uint64_t failed = fixture_stats(&fixture).failed;
+    unsigned char *object = weir_heap_zalloc(heap, 16413);
+    assert_non_null(object);
+    assert_true(all_zero(object, 16413));
+    assert_int_equal(fixture_stats(&fixture).failed, failed);
+    assert_null(weir_heap_malloc(heap, 16413));
+    assert_int_equal(fixture_stats(&fixture).failed, failed + 1);
+    assert_sound(&fixture);
+    weir_heap_free_sized(heap, object, 16413);
+    assert_int_equal(atomic_load(&test_errors), 0);
+    for (size_t i = 0; i < FRAMES; i++)
+        if (taken[i])
+            weir_frames_free(fixture.frames, base + i * WEIR_FRAME_SIZE, 1);
+    close_clean();
+}
+
 static void descriptors_are_used_again(void **state)
 {
     (void)state;
@@ -282,6 +324,7 @@ int main(void)
         cmocka_unit_test(what_does_not_bounce_goes_back),
         cmocka_unit_test(prompt_gives_back_at_once),
         cmocka_unit_test(thirty_classes_fit_in_two_mib),
+        cmocka_unit_test(pieces_too_short_for_a_slab_serve),
         cmocka_unit_test(descriptors_are_used_again),
         cmocka_unit_test(holes_are_filled_first),
         cmocka_unit_test(the_empty_heap_has_nothing_and_takes_nothing),

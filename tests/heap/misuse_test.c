@@ -65,6 +65,29 @@ static void a_double_free_among_others(void **state)
     }
 }
 
+/* What waits in the bin because it came home alone, freed again when another was put upon it and taken since. */
+static void a_double_free_of_what_was_handed_on(void **state)
+{
+    (void)state;
+    enum {
+        N = 40
+    };
+    void *objects[N];
+    for (size_t i = 0; i < N; i++)
+        objects[i] = weir_heap_malloc(heap, 5000);
+    weir_heap_free(heap, objects[0]);
+    weir_heap_free(heap, objects[2]);
+    assert_ptr_equal(weir_heap_malloc(heap, 5000), objects[2]);
+    assert_misuse(WEIR_DOUBLE_FREE, weir_heap_free(heap, objects[0]));
+    objects[0] = weir_heap_malloc(heap, 5000);
+    void *another = weir_heap_malloc(heap, 5000);
+    for (size_t i = 0; i < N; i++)
+        assert_ptr_not_equal(another, objects[i]);
+    weir_heap_free(heap, another);
+    for (size_t i = 0; i < N; i++)
+        weir_heap_free(heap, objects[i]);
+}
+
 static void a_double_free_from_elsewhere(void **state)
 {
     (void)state;
@@ -226,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_double_free_at_once),
         TEST(a_double_free_among_others),
+        TEST(a_double_free_of_what_was_handed_on),
         TEST(a_double_free_from_elsewhere),
         TEST(a_double_free_after_the_slab_went_back),
         TEST(strangers),
