@@ -12,64 +12,18 @@
  *     WEIR_SEED=n     repeats
  */
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <time.h>
 
-#include "tests/heap/fixture.h"
+#include "tests/heap/model.h"
 #include "tests/support/random.h"
 
 enum {
-    HEAPS = 5,
-    OBJECTS = 4000,
     OPERATIONS = 12000, /* an hour */
     CHECK_EVERY = 1000,
     VERIFY_EVERY = 4000,
     THREADS = 3,
-};
-
-enum kind {
-    MALLOC,
-    ZALLOC,
-    ALIGNED,
-    REALLOC,
-    FREE,
-    FREE_SIZED,
-    FREE_NEXT, /* a few neighbours, in the order of their making or against it */
-    FREE_MANY,
-    COLLECT,
-    QUIESCE,
-    REPLACE,
-    TRIM,
-    LIMIT,
-    KINDS
-};
-
-static const char *const names[KINDS] = {"malloc",     "zalloc",    "aligned",   "realloc", "free",
-                                         "free_sized", "free_next", "free_many", "collect", "quiesce",
-                                         "replace",    "trim",      "limit"};
-
-struct operation {
-    enum kind kind;
-    unsigned heap, object;
-    size_t size, alignment;
-};
-
-struct object {
-    unsigned char *start;
-    size_t size, usable;
-    unsigned stamp;
-    bool exact; /* its size is the one it was allocated with */
-};
-
-struct day {
-    struct fixture fixture;
-    struct fixture_config config;
-    struct weir_heap *heaps[HEAPS];
-    struct object objects[OBJECTS];
-    const struct object *sorted[OBJECTS];
-    unsigned stamp;
+    SLOTS = 4000, /* for objects that change hands */
 };
 
 static double now(void)
@@ -84,200 +38,6 @@ static double seconds(double some, double all)
 {
     const char *wanted = getenv("WEIR_LONG");
     return wanted && *wanted == '1' ? all : some;
-}
-
-static int by_start(const void *a, const void *b)
-{
-    const struct object *x = *(const struct object *const *)a, *y = *(const struct object *const *)b;
-    return x->start < y->start ? -1 : x->start > y->start;
-}
-
-static const char *verify_all(struct day *day)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < OBJECTS; i++)
-        if (day->objects[i].start)
-            day->sorted[n++] = &day->objects[i];
-    qsort(day->sorted, n, sizeof(void *), by_start);
-    for (size_t i = 0; i < n; i++) {
-        const struct object *object = day->sorted[i];
-        if (i > 0 && day->sorted[i - 1]->start + day->sorted[i - 1]->usable > object->start)
-            return "objects overlap";
-        if (!stamp_holds(object->start, object->size, object->stamp))
-            return "an object lost its bytes";
-        if (weir_arena_usable_size(day->fixture.arena, object->start) != object->usable)
-            return "the usable size of an object changed";
-    }
-    return NULL;
-}
-
-static const char *adopt(struct day *day, struct object *object, void *start, size_t size, size_t alignment)
-{
-    if (!start)
-        return day->config.limit || day->config.bytes ? NULL : "no memory though there is plenty";
-    object->start = start;
-    object->size = size;
-    object->usable = weir_arena_usable_size(day->fixture.arena, start);
-    object->stamp = ++day->stamp;
-    object->exact = true;
-    stamp_write(start, size, object->stamp);
-    if (object->usable < size)
-        return "usable size below the size asked for";
-    if ((uintptr_t)start % (alignment > 16 ? alignment : 16) != 0)
-        return "misaligned";
-    return NULL;
-}
-
-static const char *release(struct weir_heap *heap, struct object *object, bool sized)
-{
-    if (!object->start)
-        return NULL;
-    if (!stamp_holds(object->start, object->size, object->stamp))
-        return "an object lost its bytes before it was freed";
-    if (sized && object->exact)
-        weir_heap_free_sized(heap, object->start, object->size);
-    else
-        weir_heap_free(heap, object->start);
-    *object = (struct object){0};
-    return NULL;
-}
-
-static const char *resize(struct day *day, struct weir_heap *heap, struct object *object, size_t size)
-{
-    size_t kept = size < object->size ? size : object->size;
-    unsigned stamp = object->stamp;
-    unsigned char *start = weir_heap_realloc(heap, object->start, size);
-    if (!start)
-        return object->start && !stamp_holds(object->start, object->size, stamp) ? "a failed realloc changed the object"
-                                                                                 : NULL;
-    if (object->start && kept >= 64 && !stamp_holds(start, 64, stamp))
-        return "realloc lost bytes";
-    return adopt(day, object, start, size, 16);
-}
-
-static const char *release_range(struct weir_heap *heap, struct day *day, size_t from, size_t n, size_t step, bool back)
-{
-    for (size_t i = 0; i < n; i++) {
-        size_t k = from + (back ? n - 1 - i : i) * step;
-        const char *broken = k < OBJECTS ? release(heap, &day->objects[k], false) : NULL;
-        if (broken)
-            return broken;
-    }
-    return NULL;
-}
-
-static const char *step(struct day *day, const struct operation *operation)
-{
-    struct weir_arena *arena = day->fixture.arena;
-    struct weir_heap **slot = &day->heaps[operation->heap], *heap = *slot;
-    struct object *object = &day->objects[operation->object];
-    size_t size = operation->size;
-    const char *broken = NULL;
-    void *start;
-    switch (operation->kind) {
-    case MALLOC:
-        return object->start ? NULL : adopt(day, object, weir_heap_malloc(heap, size), size, 16);
-    case ZALLOC:
-        if (object->start)
-            return NULL;
-        start = weir_heap_zalloc(heap, size);
-        return start && !all_zero(start, size) ? "zalloc left something" : adopt(day, object, start, size, 16);
-    case ALIGNED:
-        if (object->start)
-            return NULL;
-        start = weir_heap_aligned(heap, operation->alignment, size, size % 2);
-        if (start && size % 2 && !all_zero(start, size))
-            return "aligned zalloc left something";
-        broken = adopt(day, object, start, size, operation->alignment);
-        object->exact = operation->alignment <= 16;
-        return broken;
-    case REALLOC:
-        return resize(day, heap, object, size);
-    case FREE:
-        return release(heap, object, false);
-    case FREE_SIZED:
-        return release(heap, object, true);
-    case FREE_NEXT:
-        return release_range(heap, day, operation->object, 1 + size % 60, 1, size & 64);
-    case FREE_MANY:
-        return release_range(heap, day, operation->object, OBJECTS, 1 + size % 5, size & 64);
-    case COLLECT:
-        weir_heap_collect(heap);
-        return NULL;
-    case QUIESCE:
-        weir_heap_quiesce(heap);
-        return NULL;
-    case REPLACE:
-        weir_heap_release(heap);
-        *slot = weir_heap_acquire(arena);
-        return *slot ? NULL : "no heap";
-    case TRIM:
-        weir_arena_trim(arena, size % 2 ? heap : NULL, size);
-        return NULL;
-    case LIMIT:
-        if (day->config.limit)
-            weir_arena_limit(arena, day->config.limit / 2 + size % day->config.limit);
-        return NULL;
-    case KINDS:
-        break;
-    }
-    return NULL;
-}
-
-static const char *close_day(struct day *day)
-{
-    const char *broken = verify_all(day);
-    for (size_t i = 0; i < OBJECTS && !broken; i++)
-        broken = release(day->heaps[i % HEAPS], &day->objects[i], i % 2);
-    for (size_t i = 0; i < HEAPS && !broken; i++)
-        weir_heap_release(day->heaps[i]);
-    if (broken)
-        return broken;
-    weir_arena_trim(day->fixture.arena, NULL, 0);
-    struct weir_arena_stats stats = fixture_stats(&day->fixture);
-    if (stats.held != stats.metadata || stats.live != 0 || stats.slabs != 0 || stats.runs != 0)
-        return "something is held after all was freed";
-    if (stats.mallocs != stats.frees)
-        return "more or fewer frees than mallocs";
-    return fixture_broken(&day->fixture);
-}
-
-static const char *run_hour(void *context, const void *operations, size_t count)
-{
-    struct day *day = context;
-    const struct operation *operation = operations;
-    const char *broken = NULL;
-    fixture_open(&day->fixture, &day->config);
-    for (size_t i = 0; i < HEAPS; i++)
-        day->heaps[i] = weir_heap_acquire(day->fixture.arena);
-    for (size_t i = 0; i < OBJECTS; i++)
-        day->objects[i] = (struct object){0};
-    for (size_t i = 0; i < count && !broken; i++) {
-        broken = step(day, &operation[i]);
-        if (!broken && (i + 1) % CHECK_EVERY == 0)
-            broken = fixture_broken(&day->fixture);
-        if (!broken && (i + 1) % VERIFY_EVERY == 0)
-            broken = verify_all(day);
-        if (!broken && atomic_load(&test_errors))
-            broken = "an error was reported";
-    }
-    if (!broken)
-        broken = close_day(day);
-    if (broken) { /* nothing of it is to be trusted any more */
-        munmap(day->fixture.memory, day->fixture.bytes);
-        munmap(day->fixture.metadata, day->fixture.metadata_bytes);
-    } else {
-        fixture_close(&day->fixture);
-    }
-    return broken;
-}
-
-static void print(void *context, const void *operation)
-{
-    (void)context;
-    const struct operation *o = operation;
-    fprintf(stderr, "%s heap=%u object=%u size=%zu alignment=%zu\n", names[o->kind], o->heap, o->object, o->size,
-            o->alignment);
 }
 
 /* A size such as programs like: often a power of two, where blocks, chunks and slabs have their borders. */
@@ -309,8 +69,8 @@ static struct hour draw_hour(struct random *random, struct fixture_config *confi
         hour.total += hour.weights[i];
     static const size_t most[] = {128, 1000, 8000, 32768, 40000, 300000, 3000000};
     hour.size_max = most[random_below(random, sizeof most / sizeof *most)];
-    hour.objects = (unsigned)random_size(random, hour.size_max > 40000 ? 200 : OBJECTS);
-    hour.heaps = (unsigned)random_below(random, HEAPS) + 1;
+    hour.objects = (unsigned)random_size(random, hour.size_max > 40000 ? 200 : MODEL_OBJECTS);
+    hour.heaps = (unsigned)random_below(random, MODEL_HEAPS) + 1;
     hour.sequential = random_below(random, 3) == 0;
     hour.few_count = random_below(random, 7);
     for (size_t i = 0; i < hour.few_count; i++)
@@ -352,58 +112,67 @@ static void hours_pass(void **state)
 {
     (void)state;
     struct random random = random_start("acceptance/day");
-    struct day *day = calloc(1, sizeof *day);
+    struct model *model = calloc(1, sizeof *model);
     struct operation *operations = calloc(OPERATIONS, sizeof *operations);
-    assert_non_null(day);
+    assert_non_null(model);
     assert_non_null(operations);
-    const struct random_test test = {.run = run_hour, .print = print, .context = day, .size = sizeof *operations};
+    const struct random_test test = {
+        .run = model_run, .print = model_print, .context = model, .size = sizeof *operations};
     size_t hours = 0;
+    model->check_every = CHECK_EVERY;
+    model->verify_every = VERIFY_EVERY;
     for (double end = now() + seconds(3, 45); now() < end; hours++) {
-        struct hour hour = draw_hour(&random, &day->config);
+        struct hour hour = draw_hour(&random, &model->config);
         for (size_t i = 0; i < OPERATIONS; i++)
             operations[i] = draw(&random, &hour, i);
         random_check(&test, operations, OPERATIONS);
     }
     print_message("# %zu hours of %d operations\n", hours, OPERATIONS);
     free(operations);
-    free(day);
+    free(model);
 }
 
 /* --- threads --- */
 
+/* An object that threads hand on; its stamped bytes follow. */
+struct parcel {
+    size_t size;
+    unsigned stamp;
+};
+
 static struct fixture shared;
-static _Atomic(struct object *) slots[OBJECTS];
+static _Atomic(struct parcel *) slots[SLOTS];
 static atomic_uint lost, stamps;
 static atomic_bool over;
 static pthread_barrier_t meeting;
 static const char *_Atomic found;
 
-static void drop(struct weir_heap *heap, struct object *object)
+static void drop(struct weir_heap *heap, struct parcel *parcel)
 {
-    if (object && !stamp_holds(object + 1, object->size, object->stamp))
+    if (parcel && !stamp_holds(parcel + 1, parcel->size, parcel->stamp))
         atomic_fetch_add(&lost, 1);
-    weir_heap_free(heap, object);
+    weir_heap_free(heap, parcel);
 }
 
-static struct object *make(struct weir_heap *heap, struct random *random, size_t most)
+static struct parcel *make(struct weir_heap *heap, struct random *random, size_t most)
 {
     size_t size = random_size(random, most);
-    struct object *object = random_below(random, 8)   ? weir_heap_malloc(heap, sizeof *object + size)
-                            : random_below(random, 2) ? weir_heap_zalloc(heap, sizeof *object + size)
-                                                      : weir_heap_aligned(heap, 64, sizeof *object + size, false);
-    if (!object)
+    struct parcel *parcel = random_below(random, 8)   ? weir_heap_malloc(heap, sizeof *parcel + size)
+                            : random_below(random, 2) ? weir_heap_zalloc(heap, sizeof *parcel + size)
+                                                      : weir_heap_aligned(heap, 64, sizeof *parcel + size, false);
+    if (!parcel)
         return NULL;
-    *object = (struct object){.size = size, .stamp = atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed)};
-    stamp_write(object + 1, size, object->stamp);
-    return object;
+    *parcel = (struct parcel){.size = size, .stamp = atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed)};
+    stamp_write(parcel + 1, size, parcel->stamp);
+    return parcel;
 }
 
 /* A thousand operations; mostly others' objects are freed. */
 static void exchange(struct weir_heap *heap, struct random *random)
 {
-    size_t most = (size_t)64 << random_below(random, 12), range = random_size(random, OBJECTS);
+    size_t most = (size_t)64 << random_below(random, 12), range = random_size(random, SLOTS);
     for (size_t i = 0; i < CHECK_EVERY; i++) {
-        struct object *mine = random_below(random, 5) > 1 ? make(heap, random, most) : NULL;
+        struct parcel *mine = random_below(random, 5) > 1 ? make(heap, random, most) : NULL;
         drop(heap, atomic_exchange(&slots[random_below(random, range)], mine));
     }
 }
@@ -461,7 +230,7 @@ static void threads_spend_it_together(void **state)
     if (atomic_load(&found))
         fail_msg("%s", atomic_load(&found));
     struct weir_heap *heap = weir_heap_acquire(shared.arena);
-    for (size_t i = 0; i < OBJECTS; i++)
+    for (size_t i = 0; i < SLOTS; i++)
         drop(heap, atomic_exchange(&slots[i], NULL));
     weir_heap_release(heap);
     weir_arena_trim(shared.arena, NULL, 0);
