@@ -57,8 +57,8 @@ struct model {
     unsigned stamp;
 };
 
-/* For struct random_test: runs operations in a new arena, and gives back all in the end. */
-const char *model_run(void *model, const void *operations, size_t count);
-void model_print(void *model, const void *operation);
+/* For struct random_test; the context is the model. Runs operations in a new arena and gives back all in the end. */
+const char *model_run(void *context, const void *operations, size_t count);
+void model_print(void *context, const void *operation);
 
 #endif
