@@ -15,9 +15,8 @@ import sys
 import tempfile
 import time
 
-
-class Skip(Exception):
-    """What this test needs is not here."""
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap
 
 
 class Place:
@@ -39,7 +38,7 @@ class Place:
     def run(self, command, preloaded, extra=(), stdin=None):
         """What the command says: its exit code, and all that it wrote."""
         if not shutil.which(command[0]):
-            raise Skip(f"{command[0]} is not installed")
+            raise tap.Skip(f"{command[0]} is not installed")
         done = subprocess.run(list(map(str, command)), env=self.environment(preloaded, extra), cwd=self.folder, timeout=120,
                               input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout, done.stderr
@@ -130,7 +129,7 @@ def git(place):
     dates = {"GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z",
              "GIT_CONFIG_GLOBAL": "/dev/null"}
     if not shutil.which("git"):
-        raise Skip("git is not installed")
+        raise tap.Skip("git is not installed")
     place.same("bash", "-c", script, extra=dates.items())
 
 
@@ -144,7 +143,7 @@ def redis(place):
     """A server under its own benchmark, asked the same questions with and without the library; it saves in a child."""
     for program in ("redis-server", "redis-cli", "redis-benchmark"):
         if not shutil.which(program):
-            raise Skip(f"{program} is not installed")
+            raise tap.Skip(f"{program} is not installed")
     answers = [redis_answers(place, preloaded) for preloaded in (False, True)]
     for without, within in zip(*answers):
         assert without == within, f"without the library: {describe(without)}; with it: {describe(within)}"
@@ -196,25 +195,10 @@ def redis_answers(place, preloaded):
 
 
 def main():
-    library, inputs = sys.argv[1:3]
-    tests = [lua, sqlite, python_without_its_own_allocator, python_processes, perl, ghostscript, gcc,
-             gcc_of_cxx, gcc_with_an_error, clang, sort_in_threads, shell, awk, git, xz_in_threads, redis]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
+    tests = tap.named(lua, sqlite, python_without_its_own_allocator, python_processes, perl, ghostscript, gcc, gcc_of_cxx,
+                      gcc_with_an_error, clang, sort_in_threads, shell, awk, git, xz_in_threads, redis)
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(library, inputs, folder)
-        for number, test in enumerate(tests, 1):
-            try:
-                test(place)
-                print(f"ok {number} - {test.__name__}", flush=True)
-            except Skip as reason:
-                print(f"ok {number} - {test.__name__} # SKIP {reason}", flush=True)
-            except (AssertionError, OSError, subprocess.SubprocessError) as problem:
-                failed += 1
-                print(f"not ok {number} - {test.__name__}")
-                for line in str(problem).splitlines():
-                    print(f"# {line}", flush=True)
-    return failed != 0
+        return tap.run(tests, Place(*sys.argv[1:3], folder))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap
+
 FACES = ["faces.c", "sizes.c", "alignments.c", "contents.c", "errors.c", "check.c"]
 MIB = 1 << 20
 
@@ -26,6 +29,8 @@ class Guests:
 
     def run(self, sources, memory, *arguments, cpus=2, env=(), flags=()):
         """Builds, runs, and returns what the guest printed; it must exit with 0."""
+        if not shutil.which("qemu-system-x86_64") and not shutil.which("firecracker"):
+            raise tap.Skip("no virtual machine monitor here")
         here = self.root / "tests" / "acceptance"
         command = [self.weir, "run", *[here / source for source in sources], f"-I{self.root}", "--cflags=-fno-builtin -w", *flags,
                    f"--memory={memory}", f"--cpus={cpus}", "--timeout=200", *[f"--env={e}" for e in env], "--", *arguments]
@@ -86,25 +91,9 @@ def threads(guests):
 
 
 def main():
-    tests = [thirty_classes_in_2_mib, a_gibibyte_in_1_1_gib, faces, operators, lifetimes, threads]
-    print(f"1..{len(tests)}")
-    monitor = shutil.which("qemu-system-x86_64") or shutil.which("firecracker")
-    failed = 0
+    tests = tap.named(thirty_classes_in_2_mib, a_gibibyte_in_1_1_gib, faces, operators, lifetimes, threads)
     with tempfile.TemporaryDirectory() as folder:
-        guests = Guests(*sys.argv[1:3], folder)
-        for number, test in enumerate(tests, 1):
-            if not monitor:
-                print(f"ok {number} - {test.__name__} # SKIP no virtual machine monitor here")
-                continue
-            try:
-                test(guests)
-                print(f"ok {number} - {test.__name__}", flush=True)
-            except (Failure, OSError, subprocess.SubprocessError) as problem:
-                failed += 1
-                print(f"not ok {number} - {test.__name__}")
-                for line in str(problem).splitlines():
-                    print(f"# {line}", flush=True)
-    return failed != 0
+        return tap.run(tests, Guests(*sys.argv[1:3], folder))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap
+
 PROGRAMS = {  # source, libraries and options, arguments that make it small, memory
     "threads": ("threads.c", [], ["0.05"], "48M"),
     "lua": ("lua.c", ["-l", "lua5.4"], ["0.5", "2"], "48M"),
@@ -82,21 +85,9 @@ def phases_in_order(examples):
 
 
 def main():
-    tests = [hello_in_8_mib, lua_in_16_mib, lua_script_of_ones_own, *map(same_answers, PROGRAMS), phases_in_order]
-    print(f"1..{len(tests)}")
-    failed = 0
+    tests = tap.named(hello_in_8_mib, lua_in_16_mib, lua_script_of_ones_own, *map(same_answers, PROGRAMS), phases_in_order)
     with tempfile.TemporaryDirectory() as folder:
-        examples = Examples(*sys.argv[1:4], pathlib.Path(folder))
-        for number, test in enumerate(tests, 1):
-            try:
-                test(examples)
-                print(f"ok {number} - {test.__name__}", flush=True)
-            except (AssertionError, OSError, subprocess.SubprocessError) as problem:
-                failed += 1
-                print(f"not ok {number} - {test.__name__}")
-                for line in str(problem).splitlines():
-                    print(f"# {line}", flush=True)
-    return failed != 0
+        return tap.run(tests, Examples(*sys.argv[1:4], pathlib.Path(folder)))
 
 
 if __name__ == "__main__":

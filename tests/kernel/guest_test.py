@@ -7,6 +7,7 @@ WEIR is the tool. KVM is used where it works, beside emulation. Firecracker is s
 does not find one; WEIR_FIRECRACKER may name it.
 """
 import argparse
+import functools
 import os
 import pathlib
 import shutil
@@ -14,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap
 
 TESTS = []
 HOSTS = {
@@ -27,13 +31,15 @@ EVERYWHERE = list(HOSTS)
 MICROVM = ["microvm/tcg", "microvm/kvm"]
 
 
-class Skip(Exception):
-    """A host that this machine does not have."""
+def timed(function, host, guests):
+    start = time.time()
+    function(guests.on(host))
+    return f"{time.time() - start:.1f} s"
 
 
 def test(hosts):
     def add(function):
-        TESTS.extend((function, host) for host in hosts)
+        TESTS.extend((f"{function.__name__} {host}", functools.partial(timed, function, host)) for host in hosts)
         return function
     return add
 
@@ -70,11 +76,11 @@ class Guests:
             words = list(HOSTS[host])
             if host.endswith("kvm") or host == "firecracker":
                 if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-                    raise Skip("no /dev/kvm")
+                    raise tap.Skip("no /dev/kvm")
             if host == "firecracker":
                 binary = os.environ.get("WEIR_FIRECRACKER") or shutil.which("firecracker")
                 if binary is None:
-                    raise Skip("no firecracker on the PATH")
+                    raise tap.Skip("no firecracker on the PATH")
                 words.append(f"--firecracker={binary}")
             command = [self.weir, "run", self.image(program, malloc, flags), *words, f"--memory={memory}",
                        f"--cpus={cpus}", "--timeout=60", *(f"--option={option}" for option in options),
@@ -220,25 +226,9 @@ def main():
     parser.add_argument("root", nargs="?", default=pathlib.Path(__file__).resolve().parents[2], type=pathlib.Path)
     parser.add_argument("--only", action="append", default=[])
     options = parser.parse_args()
-    chosen = [(f, h) for f, h in TESTS if all(word in f"{f.__name__} {h}" for word in options.only)]
-    print(f"1..{len(chosen)}", flush=True)
-    failed = 0
+    chosen = [(name, run) for name, run in TESTS if all(word in name for word in options.only)]
     with tempfile.TemporaryDirectory() as folder:
-        guests = Guests(options.weir, options.root, pathlib.Path(folder))
-        for number, (function, host) in enumerate(chosen, 1):
-            name = f"{function.__name__} {host}"
-            start = time.time()
-            try:
-                function(guests.on(host))
-                print(f"ok {number} - {name} # {time.time() - start:.1f} s", flush=True)
-            except Skip as reason:
-                print(f"ok {number} - {name} # SKIP {reason}", flush=True)
-            except AssertionError as error:
-                failed += 1
-                print(f"not ok {number} - {name}", flush=True)
-                for line in str(error).splitlines():
-                    print(f"# {line}", flush=True)
-    return failed > 0
+        return tap.run(chosen, Guests(options.weir, options.root, pathlib.Path(folder)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Without --full, hosts other than microvm run only what they can change.
 --measure prints rates instead of testing.
 """
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -16,15 +17,14 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tap
+
 HOSTS = {
     "microvm": ["--vmm=qemu", "--machine=microvm"],
     "q35": ["--vmm=qemu", "--machine=q35"],
     "firecracker": ["--vmm=firecracker"],
 }
-
-
-class Skip(Exception):
-    """A host that this machine does not have."""
 
 
 class Guests:
@@ -48,9 +48,9 @@ class Guests:
         if host == "firecracker":
             binary = os.environ.get("WEIR_FIRECRACKER") or shutil.which("firecracker")
             if binary is None:
-                raise Skip("no firecracker in the PATH")
+                raise tap.Skip("no firecracker in the PATH")
             if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-                raise Skip("Firecracker needs /dev/kvm")
+                raise tap.Skip("Firecracker needs /dev/kvm")
             words.append(f"--firecracker={binary}")
         if balloon:
             words.append(f"--balloon={balloon}")
@@ -163,7 +163,7 @@ def measure(guests):
                 report = guests.run(host, program, *arguments, **options)
                 for phase in report["phases"]:
                     print(host, program, *arguments, phase, flush=True)
-        except Skip as skip:
+        except tap.Skip as skip:
             print(host, "skipped:", skip)
 
 
@@ -175,28 +175,14 @@ def main():
     parser.add_argument("--full", action="store_true", help="all tests on all hosts")
     parser.add_argument("--measure", action="store_true")
     options = parser.parse_args()
-    failed = 0
     with tempfile.TemporaryDirectory() as folder:
         guests = Guests(options.weir.resolve(), options.root.resolve(), pathlib.Path(folder))
         if options.measure:
             measure(guests)
             return 0
-        cases = [(name, host) for host in HOSTS for name in TESTS
-                 if all(word in f"{host}: {name}" for word in options.only)
-                 and (options.full or host == "microvm" or name in ELSEWHERE)]
-        print(f"1..{len(cases)}", flush=True)
-        for number, (name, host) in enumerate(cases, 1):
-            try:
-                print(f"# {TESTS[name](guests, host)}")
-                print(f"ok {number} - {host}: {name}", flush=True)
-            except Skip as skip:
-                print(f"ok {number} - {host}: {name} # SKIP {skip}", flush=True)
-            except (AssertionError, subprocess.CalledProcessError) as error:
-                failed += 1
-                for line in str(error).splitlines():
-                    print(f"# {line}")
-                print(f"not ok {number} - {host}: {name}", flush=True)
-    return failed != 0
+        return tap.run([(f"{host}: {name}", functools.partial(TESTS[name], host=host)) for host in HOSTS for name in TESTS
+                        if all(word in f"{host}: {name}" for word in options.only)
+                        and (options.full or host == "microvm" or name in ELSEWHERE)], guests)
 
 
 if __name__ == "__main__":

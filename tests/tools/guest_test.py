@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from place import WEIR, expect, main, test
+from place import WEIR, Skip, expect, main, test
 
 EXAMPLES = sys.argv[2]
 
@@ -151,10 +151,9 @@ def what_does_not_build_is_said(place):
 @test
 def other_compilers_work(place):
     if shutil.which("clang") is None:
-        return "no clang here"
+        raise Skip("no clang here")
     source = place.file("echo.c", ECHO)
     expect(place.weir("run", source, "--", "3", CC="clang"), 3, out=b"[echo][3]{none}\n")
-    return None
 
 
 @test
@@ -284,12 +283,11 @@ def memory_flows_back(place):
 def firecracker_runs_the_same_image(place):
     binary = firecracker()
     if binary is None:
-        return "no Firecracker on the PATH or in $FIRECRACKER, or no KVM"
+        raise Skip("no Firecracker on the PATH or in $FIRECRACKER, or no KVM")
     image = build(place, place.file("echo.c", ECHO))
     expect(place.weir("run", image, "--firecracker", binary, "--env", "VALUE=a\"b", "--", "41", "b c", "x -- y"), 41,
            out=b"[job][41][b c][x -- y]{a\"b}\n")
     check_memory(place, "--firecracker", binary)
-    return None
 
 
 @test

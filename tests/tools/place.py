@@ -1,10 +1,16 @@
-"""What the tests of the command `weir` share: a place to run it in, what to expect of it, and TAP."""
+"""What the tests of the command `weir` share: a place to run it in, and what to expect of it."""
+import contextlib
+import functools
 import os
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
+import tap
+from tap import Skip
 
 WEIR = os.path.abspath(sys.argv[1])
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -80,19 +86,7 @@ def expect(result, code, *words, out=None):
 
 
 def main(fakes=True):
-    print("1..%d" % len(tests))
-    failed = 0
-    for number, function in enumerate(tests, 1):
-        place = Place(fakes)
-        name = function.__name__.replace("_", " ")
-        try:
-            skipped = function(place)
-            print("ok %d - %s%s" % (number, name, " # SKIP " + skipped if skipped else ""), flush=True)
-        except Exception as error:  # an assertion, or what the test did not expect
-            failed += 1
-            print("not ok %d - %s" % (number, name))
-            for line in ("%s: %s" % (type(error).__name__, error)).splitlines():
-                print("# " + line, flush=True)
-        finally:
-            place.close()
-    return 1 if failed else 0
+    def at_a_place(function):
+        with contextlib.closing(Place(fakes)) as place:
+            function(place)
+    return tap.run([(function.__name__.replace("_", " "), functools.partial(at_a_place, function)) for function in tests])

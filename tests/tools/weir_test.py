@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from place import WEIR, expect, main, test
+from place import WEIR, Skip, expect, main, test
 
 MAIN = r"print \x1eweir main us=2000 cpus=2 timer=0\n;"
 EXIT0 = r"print \x1eweir exit 0\n"
@@ -269,7 +269,7 @@ def firecracker(place, *arguments, **more):
 @test
 def firecracker_is_configured_and_watched(place):
     if not os.access("/dev/kvm", os.W_OK):
-        return "no KVM here"
+        raise Skip("no KVM here")
     path = os.path.join(place.root, "out.json")
     result = firecracker(place, "--json", path, "--memory=128M", "--balloon=32M@0", "--", "a b", FAKE_INFLATES="1",
                          http_proxy="http://127.0.0.1:9")
@@ -285,13 +285,12 @@ def firecracker_is_configured_and_watched(place):
     assert report["machine"]["vmm"] == "firecracker" and report["machine"]["version"] == "9.8.7"
     assert max(sample["balloon_mib"] for sample in report["samples"]) == 32
     assert place.left() == []
-    return None
 
 
 @test
 def firecracker_failures_are_said(place):
     if not os.access("/dev/kvm", os.W_OK):
-        return "no KVM here"
+        raise Skip("no KVM here")
     expect(firecracker(place, FAKE_REFUSES="/boot-source"), 125, "does not start the guest: /boot-source: the fake refuses")
     expect(firecracker(place, FAKE_CRASH="1"), 125, "the fake's last words", "before the guest said its exit code")
     expect(firecracker(place, FAKE_OLD="1"), 9, "no free page reporting")
@@ -300,7 +299,6 @@ def firecracker_failures_are_said(place):
     expect(firecracker(place, "--memory=5000K"), 125, "whole MiB")
     expect(firecracker(place, "--cpus=33"), 125, "at most 32 CPUs")
     assert place.left() == []
-    return None
 
 
 sys.exit(main())
