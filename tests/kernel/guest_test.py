@@ -67,7 +67,7 @@ class Guests:
         if key not in self.images:
             image = self.folder / f"{program}-{len(self.images)}.img"
             subprocess.run([self.weir, "build", self.root / f"tests/kernel/guest/{program}.c", "-o", image,
-                            f"--malloc={malloc}", f"-I{self.root}/include", *flags], check=True)
+                            f"--malloc={malloc}", f"-I{self.root}", f"-I{self.root}/include", *flags], check=True)
             self.images[key] = image
         return self.images[key]
 

@@ -8,19 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/kernel/guest/require.h"
 #include "weir/heap.h"
 
 /* Of the image: api/thread.h, platform/kernel/sequence.h. */
 extern struct weir_arena *process_arena(void);
 extern _Atomic(uint64_t) sequences_restarted[2];
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                                     \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 /* An arena is at rest when all other CPUs have halted and this one is not preempted. */
 static void check_arena(void)

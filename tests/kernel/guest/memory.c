@@ -10,13 +10,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno);                                   \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "tests/kernel/guest/require.h"
 
 #define PAGE  4096ul
 #define BLOCK ((1ul << 20) - 8192)
