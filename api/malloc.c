@@ -59,7 +59,7 @@ static __attribute__((noinline)) void *malloc_above_table(size_t size)
     return likely(object != NULL) ? object : face_malloc(size);
 }
 
-FACE void *malloc(size_t size)
+FAST_FACE void *malloc(size_t size)
 {
     if (unlikely(size > TABLED_SIZE_MAX))
         return malloc_above_table(size);
@@ -67,13 +67,13 @@ FACE void *malloc(size_t size)
     return likely(object != NULL) ? object : face_malloc(size);
 }
 
-FACE void free(void *ptr)
+FAST_FACE void free(void *ptr)
 {
     if (unlikely(!thread_push(ptr)))
         face_free(ptr, "free");
 }
 
-FACE void *calloc(size_t nmemb, size_t size)
+FAST_FACE void *calloc(size_t nmemb, size_t size)
 {
     size_t bytes;
     void *object = NULL;
@@ -85,8 +85,10 @@ FACE void *calloc(size_t nmemb, size_t size)
     return likely(object != NULL) ? object : face_refused(ENOMEM);
 }
 
-FACE void *realloc(void *ptr, size_t size)
+FAST_FACE void *realloc(void *ptr, size_t size)
 {
+    if (!ptr)
+        return malloc(size);
     if (areas_exist() && area_of(ptr))
         return area_realloc(ptr, size);
     struct weir_heap *heap = thread_enter();

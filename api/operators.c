@@ -55,7 +55,7 @@ static inline void delete_object(void *object)
 
 #define OPERATOR(name, result, parameters, body)                                                                       \
     FACE result name parameters;                                                                                       \
-    FACE result name parameters                                                                                        \
+    FAST_FACE result name parameters                                                                                   \
     {                                                                                                                  \
         body;                                                                                                          \
     }

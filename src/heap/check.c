@@ -54,7 +54,6 @@ static void check_slab(struct check *check, struct slab *slab)
     check->holes += count_ones(slab->holes);
     check->idle += slab->idle;
     hold(check, (used == 0) == !!(marks & SLAB_EMPTY), "used = 0 <=> EMPTY");
-    hold(check, used != 0 || slab->carved == 0 || current, "used = 0 => current, or kept for any class");
     hold(check, !current || (used == 0) == bit_test(owner->empty, slab->class), "the heap knows its empty slabs");
     hold(check, !(marks & SLAB_QUIET) || !(marks & SLAB_EMPTY), "QUIET marks ordinary slabs only");
     hold(check, marks || !atomic_load(&owner->quiet) || owner->unmarked || owner == arena->orphans,
@@ -63,17 +62,21 @@ static void check_slab(struct check *check, struct slab *slab)
     check->frames += frames;
 }
 
+/* Returns the frames of the slabs in the list. */
 static size_t check_list(struct check *check, struct weir_heap *heap, struct slab *slab, bool away)
 {
-    size_t length = 0;
-    for (struct slab *previous = NULL; slab; previous = slab, slab = slab->next, length++) {
+    size_t frames = 0;
+    for (struct slab *previous = NULL; slab; previous = slab, slab = slab->next) {
         hold(check, slab_owner(slab) == heap, "slabs in a heap's lists are its own");
         hold(check, slab->previous == previous, "lists are linked both ways");
         hold(check, slab->away == away, "slabs that are away, and only those, are in the full list");
+        hold(check, slab_used(slab) != 0 || heap->current[slab->class] == slab, "used = 0 => current, or kept");
         if (check->what)
             break;
+        frames += slab_frames(slab);
+        check->slabs--;
     }
-    return length;
+    return frames;
 }
 
 static void check_kept_slabs(struct check *check, struct weir_heap *heap)
@@ -83,7 +86,7 @@ static void check_kept_slabs(struct check *check, struct weir_heap *heap)
         for (struct slab *slab = heap->kept_slabs[order]; slab && !check->what; slab = slab->next) {
             hold(check, slab->holes == 0 && slab->idle == 0, "kept slabs have no holes");
             hold(check, slab_owner(slab) == heap && slab->order == order, "kept slabs are the heap's own, by order");
-            hold(check, slab_used(slab) == 0 && slab->carved == 0, "kept slabs are as good as new");
+            hold(check, slab_used(slab) == 0, "kept slabs are empty");
             frames += (size_t)1 << order;
             check->slabs--;
         }
@@ -95,7 +98,7 @@ static void check_heap(struct check *check, struct weir_heap *heap)
     size_t listed = check_list(check, heap, heap->full, true), owned = 0;
     for (unsigned class = 0; class < CLASSES; class += 1) {
         listed += check_list(check, heap, heap->partial[class], false);
-        owned += heap->slabs[class];
+        owned += heap->frames[class];
         for (const struct object *object = heap->bin[class]; object && !check->what; object = object->next) {
             struct slab *slab = arena_slab(heap->arena, (uintptr_t)object);
             hold(check, slab && slab_owner(slab) == heap && slab->class == class,
@@ -106,7 +109,6 @@ static void check_heap(struct check *check, struct weir_heap *heap)
     check_kept_slabs(check, heap);
     for (unsigned i = 0; i < KEPT_RUNS; i++)
         check->kept += heap->runs[i].frames;
-    check->slabs -= owned;
 }
 
 static bool check_run(void *context, uintptr_t start, size_t frames, bool kept)

@@ -2,7 +2,7 @@
 
 enum policy {
     SLAB_ORDER_SMALL = 4, /* slabs grow to 64 KiB … */
-    SLAB_OBJECTS = 16,    /* … or for so many objects */
+    SLAB_OBJECTS = 32,    /* … or for so many objects */
 };
 
 #define FOUR(c) (c), (c), (c), (c)
@@ -51,10 +51,8 @@ static unsigned least_order(unsigned class)
     return best;
 }
 
-unsigned class_slab_order(unsigned class, size_t slabs)
+unsigned class_slab_order(unsigned class, size_t frames)
 {
-    if (slabs == 0)
-        return least_order(class);
-    unsigned order = least_order(class) + log2_floor(slabs) + 1, most = most_order(class);
-    return order < most ? order : most;
+    unsigned order = frames ? log2_floor(frames) + 1 : 0, least = least_order(class), most = most_order(class);
+    return order < least ? least : order < most ? order : most;
 }

@@ -8,7 +8,7 @@
  *     (2)  size(c) is a multiple of 16, and of 2^k for every 2^k <= 4096 that divides some n with class(n) = c exactly
  *
  * The least slab of a class is the shortest that wastes at most a quarter of itself at its end; as the class is used
- * more, its slabs grow (class_slab_order), and the waste shrinks with them: up to 64 KiB, or as many as 16 objects
+ * more, its slabs grow (class_slab_order), and the waste shrinks with them: up to 64 KiB, or as many as 32 objects
  * need.
  */
 #ifndef WEIR_HEAP_CLASSES_H
@@ -67,7 +67,7 @@ static inline unsigned class_order_min(unsigned class)
     return log2_ceil((class_size(class) + WEIR_FRAME_SIZE - 1) >> WEIR_FRAME_SHIFT);
 }
 
-/* The order of the next slab of a class that has `slabs` of them. */
-unsigned class_slab_order(unsigned class, size_t slabs);
+/* The order of the next slab of a class whose slabs have `frames` by now. */
+unsigned class_slab_order(unsigned class, size_t frames);
 
 #endif

@@ -60,7 +60,7 @@ static void let_go(struct weir_heap *heap, struct slab *slab)
     unsigned class = slab->class;
     heap_unlink(heap, slab);
     sparse_leave(heap, slab);
-    heap->slabs[class]--;
+    heap->frames[class] -= slab_frames(slab);
     if (heap->current[class] == slab) {
         heap->current[class] = NULL;
         bit_put(heap->empty, class, false);
@@ -102,14 +102,22 @@ static void make_current(struct weir_heap *heap, struct slab *slab)
         sparse_watch(heap, before);
 }
 
-/* Of the empty slabs of a class one stays as it is, if nothing better is there: the current one. */
+/* Of the empty slabs of a class the largest stays as it is, if nothing better is there: it is the current one. So
+ * bursts that return find room for all of them in one slab. */
 static void emptied(struct weir_heap *heap, struct slab *slab)
 {
     unsigned class = slab->class;
-    const struct slab *current = heap->current[class];
-    if (heap->arena->config.prompt || is_quiet(heap) || (current && current != slab && current->free)) {
+    struct slab *current = heap->current[class];
+    if (heap->arena->config.prompt || is_quiet(heap)) {
         let_go(heap, slab);
         return;
+    }
+    if (current && current != slab && current->free) {
+        if (slab_used(current) != 0 || current->order >= slab->order) {
+            let_go(heap, slab);
+            return;
+        }
+        let_go(heap, current);
     }
     if (current != slab)
         make_current(heap, slab);
@@ -448,7 +456,7 @@ static void discard(struct weir_heap *heap, struct slab *slab)
         next = slab->next;
         heap_unlink(heap, slab);
         sparse_leave(heap, slab);
-        heap->slabs[slab->class]--;
+        heap->frames[slab->class] -= slab_frames(slab);
         slab_release(heap->arena, slab);
     }
 }

