@@ -127,13 +127,6 @@ static void a_pause_is_no_silence(void **state)
     assert_null(machine_check(&machine));
 }
 
-static int end(void **state)
-{
-    (void)state;
-    machine_end(&machine);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,5 +135,5 @@ int main(void)
         cmocka_unit_test(balloon_stays_where_the_host_must_be_told),
         cmocka_unit_test(a_pause_is_no_silence),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, machine_end);
 }

@@ -342,13 +342,6 @@ static void statistics_tell_the_truth(void **state)
     }
 }
 
-static int end(void **state)
-{
-    (void)state;
-    machine_end(&machine);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,5 +361,5 @@ int main(void)
         cmocka_unit_test(relief_of_nothing_is_false),
         cmocka_unit_test(statistics_tell_the_truth),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, machine_end);
 }

@@ -12,6 +12,8 @@
 #define BUS_LOW     UINT64_C(0x40000000)
 #define BUS_HIGH    UINT64_C(0x200000000)
 
+static struct machine *started; /* whose memory machine_end frees */
+
 static size_t bus_range(void *context, uintptr_t address, size_t bytes, uint64_t *bus)
 {
     struct machine *machine = context;
@@ -81,6 +83,7 @@ void machine_start(struct machine *machine, const struct machine_options *option
     if (machine->window == NULL) {
         uint8_t *memory =
             mmap(NULL, WINDOW + 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        started = machine;
         machine->window = memory + (-(uintptr_t)memory & (2 * MIB - 1));
         metadata = weir_frames_metadata_size((uintptr_t)machine->window, FRAMES);
         machine->metadata = aligned_alloc(4096, (metadata + 4095) & ~(size_t)4095);
@@ -146,11 +149,15 @@ void machine_start(struct machine *machine, const struct machine_options *option
     }
 }
 
-void machine_end(struct machine *machine)
+int machine_end(void **state)
 {
-    free(machine->metadata);
-    free(machine->balloon_memory);
-    free(machine->reclaim_memory);
+    (void)state;
+    if (started) {
+        free(started->metadata);
+        free(started->balloon_memory);
+        free(started->reclaim_memory);
+    }
+    return 0;
 }
 
 void machine_touch(struct machine *machine, uintptr_t start, size_t frames)

@@ -44,9 +44,11 @@ struct machine_options {
     bool threads; /* real time, real waiting, no model of the host: for several threads */
 };
 
-/* Ready to use; its memory is allocated at the first start and kept until machine_end. */
+/* Ready to use; its memory is allocated at the first start and kept until machine_end. A program has one machine. */
 void machine_start(struct machine *machine, const struct machine_options *options);
-void machine_end(struct machine *machine);
+
+/* Ends the machine: for cmocka, after a group of tests. */
+int machine_end(void **state);
 
 /* Allocates (with relief, if it has to be) and touches; frees. */
 uintptr_t machine_alloc(struct machine *machine, size_t frames);

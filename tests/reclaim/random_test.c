@@ -207,18 +207,11 @@ static void threads_poll_and_relieve(void **state)
     assert_int_equal(test_errors, 0);
 }
 
-static int end(void **state)
-{
-    (void)state;
-    machine_end(&machine);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_walks),
         cmocka_unit_test(threads_poll_and_relieve),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, machine_end);
 }

@@ -294,13 +294,6 @@ static void rest_is_cheap(void **state)
     assert_well();
 }
 
-static int end(void **state)
-{
-    (void)state;
-    machine_end(&machine);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,5 +313,5 @@ int main(void)
         cmocka_unit_test(hasten_skips_the_hold_off),
         cmocka_unit_test(rest_is_cheap),
     };
-    return cmocka_run_group_tests(tests, NULL, end);
+    return cmocka_run_group_tests(tests, NULL, machine_end);
 }
