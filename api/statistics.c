@@ -27,8 +27,8 @@ void statistics_gather(struct statistics *statistics)
 
 /* --- for people --- */
 
-/* Digits in groups of three. */
-static void put_count(struct text *text, uint64_t count)
+/* Digits in groups of three, then what it is that was counted. */
+static void put_count(struct text *text, uint64_t count, const char *what)
 {
     char all[NUMBER_MAX], digit[2] = "";
     size_t length = strlen(number_text(all, count));
@@ -37,12 +37,19 @@ static void put_count(struct text *text, uint64_t count)
         text_put(text, i > 0 && (length - i) % 3 == 0 ? "," : "");
         text_put(text, digit);
     }
+    text_put(text, what);
 }
 
 static void put_size(struct text *text, uint64_t bytes, size_t width)
 {
     char out[NUMBER_MAX];
     text_right(text, size_text(out, bytes), width);
+}
+
+static void put_bytes(struct text *text, uint64_t bytes, const char *what)
+{
+    put_size(text, bytes, 0);
+    text_put(text, what);
 }
 
 /* `part` of `whole`, in percent. */
@@ -53,11 +60,18 @@ static void put_percent(struct text *text, uint64_t part, uint64_t whole, size_t
     text_put(text, " %");
 }
 
-static void put_seconds(struct text *text, uint64_t milliseconds)
+/* What of `held` is not `live`; both are counted while others go on. */
+static void put_overhead(struct text *text, uint64_t live, uint64_t held)
+{
+    put_percent(text, live < held ? held - live : 0, held, 12);
+}
+
+static void put_seconds(struct text *text, uint64_t milliseconds, const char *what)
 {
     char hundredths[] = {'.', (char)('0' + milliseconds / 100 % 10), (char)('0' + milliseconds / 10 % 10), ' ', 's', 0};
     text_number(text, milliseconds / 1000);
     text_put(text, hundredths);
+    text_put(text, what);
 }
 
 /* A line of the summary: now, at most, what that is. */
@@ -80,9 +94,8 @@ static void put_memory(struct text *text, const struct statistics *statistics)
     put_line(text, "live", arena->live, arena->peak_live, "in objects of the program");
     put_line(text, "held", arena->held, arena->peak_held, "by malloc for them: slabs, runs and tables");
     text_put(text, "  overhead  ");
-    put_percent(text, arena->held - (arena->live < arena->held ? arena->live : arena->held), arena->held, 12);
-    put_percent(text, arena->peak_held - (arena->peak_live < arena->peak_held ? arena->peak_live : arena->peak_held),
-                arena->peak_held, 12);
+    put_overhead(text, arena->live, arena->held);
+    put_overhead(text, arena->peak_live, arena->peak_held);
     text_put(text, "   of what is held is not live\n");
     if (usage->resident)
         put_line(text, "resident", usage->resident, usage->peak_resident ? usage->peak_resident : usage->resident,
@@ -94,45 +107,28 @@ static void put_counts(struct text *text, const struct statistics *statistics)
     const struct weir_arena_stats *arena = &statistics->arena;
     const struct weir_frames_stats *frames = &statistics->frames;
     const struct platform_usage *usage = &statistics->usage;
-    char out[NUMBER_MAX];
     text_put(text, "  free        ");
-    text_put(text, size_text(out, frames->free_backed << WEIR_FRAME_SHIFT));
-    text_put(text, " kept for later; given back to the system in all ");
-    text_put(text, size_text(out, frames->reported << WEIR_FRAME_SHIFT));
-    text_put(text, ", of these taken again ");
-    text_put(text, size_text(out, frames->retaken << WEIR_FRAME_SHIFT));
-    text_put(text, "\n  calls       ");
-    put_count(text, arena->mallocs);
-    text_put(text, " malloc, ");
-    put_count(text, arena->frees);
-    text_put(text, " free (");
-    put_count(text, arena->remote_frees);
-    text_put(text, " of another thread's objects), ");
-    put_count(text, arena->failed);
-    text_put(text, " refused\n  heaps       ");
-    put_count(text, arena->heaps);
-    text_put(text, ", ");
-    put_count(text, arena->idle_heaps);
-    text_put(text, " of them idle; ");
-    put_count(text, arena->slabs);
-    text_put(text, " slabs; ");
-    put_count(text, arena->runs);
-    text_put(text, " large objects, ");
-    text_put(text, size_text(out, arena->run_bytes));
-    text_put(text, "\n");
+    put_bytes(text, frames->free_backed << WEIR_FRAME_SHIFT, " kept for later; given back to the system in all ");
+    put_bytes(text, frames->reported << WEIR_FRAME_SHIFT, ", of these taken again ");
+    put_bytes(text, frames->retaken << WEIR_FRAME_SHIFT, "\n  calls       ");
+    put_count(text, arena->mallocs, " malloc, ");
+    put_count(text, arena->frees, " free (");
+    put_count(text, arena->remote_frees, " of another thread's objects), ");
+    put_count(text, arena->failed, " refused\n  heaps       ");
+    put_count(text, arena->heaps, ", ");
+    put_count(text, arena->idle_heaps, " of them idle; ");
+    put_count(text, arena->slabs, " slabs; ");
+    put_count(text, arena->runs, " large objects, ");
+    put_bytes(text, arena->run_bytes, "\n");
     if (arena->limit) {
         text_put(text, "  limit       ");
-        text_put(text, size_text(out, arena->limit));
-        text_put(text, "\n");
+        put_bytes(text, arena->limit, "\n");
     }
     if (usage->faults) {
         text_put(text, "  process     ");
-        put_count(text, usage->faults);
-        text_put(text, " page faults; ");
-        put_seconds(text, usage->user_ms);
-        text_put(text, " as user, ");
-        put_seconds(text, usage->system_ms);
-        text_put(text, " in the system\n");
+        put_count(text, usage->faults, " page faults; ");
+        put_seconds(text, usage->user_ms, " as user, ");
+        put_seconds(text, usage->system_ms, " in the system\n");
     }
 }
 
