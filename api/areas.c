@@ -53,7 +53,7 @@ static bool set_up(struct area *area, bool zero)
         area->arena = weir_arena_create(&(struct weir_arena_config){.frames = table, .platform = platform});
     area->heap = area->arena ? weir_heap_acquire(area->arena) : NULL;
     if (!area->heap)
-        face_free(metadata, "area_make");
+        face_free(metadata, NULL, "area_make");
     return area->heap != NULL;
 }
 

@@ -14,10 +14,11 @@
 /* Kept out of the fast paths, which then need no stack frame. */
 #define SLOW __attribute__((noinline))
 
-/* The slow halves. face_malloc sets errno, face_aligned does not; both frees preserve it. */
+/* The slow halves. face_malloc sets errno, face_aligned does not; both frees preserve it. `slab` is what thread_push
+ * found, null if nothing. */
 SLOW void *face_malloc(size_t size);
 void *face_aligned(size_t alignment, size_t size);
-SLOW void face_free(void *object, const char *operation);
+SLOW void face_free(void *object, struct slab *slab, const char *operation);
 SLOW void face_free_sized(void *object, size_t size);
 
 /* operator new. face_new_refused: calls the program's new handler and returns true, for another try; if there is none

@@ -38,9 +38,9 @@ static SLOW void free_slow(void *object, const char *operation)
     thread_leave(heap);
 }
 
-void face_free(void *object, const char *operation)
+void face_free(void *object, struct slab *slab, const char *operation)
 {
-    if (unlikely(!thread_push_other(object)))
+    if (unlikely(!slab) || unlikely(!thread_push_other(slab, object)))
         free_slow(object, operation);
 }
 
@@ -69,8 +69,9 @@ FAST_FACE void *malloc(size_t size)
 
 FAST_FACE void free(void *ptr)
 {
-    if (unlikely(!thread_push(ptr)))
-        face_free(ptr, "free");
+    struct slab *slab;
+    if (unlikely(!thread_push(ptr, &slab)))
+        face_free(ptr, slab, "free");
 }
 
 FAST_FACE void *calloc(size_t nmemb, size_t size)

@@ -116,8 +116,9 @@ static inline size_t room_for(size_t size)
 
 static inline void object_release(void *object)
 {
-    if (unlikely(!thread_push(object)))
-        face_free(object, "mi_free");
+    struct slab *slab;
+    if (unlikely(!thread_push(object, &slab)))
+        face_free(object, slab, "mi_free");
 }
 
 /* Objects of the heap; null: of the one from which malloc allocates. Null, and face_refused, when it cannot be. Zeroed

@@ -49,8 +49,9 @@ static inline void *new_object(size_t size, bool nothrow)
 
 static inline void delete_object(void *object)
 {
-    if (unlikely(!thread_push(object)))
-        face_free(object, "operator delete");
+    struct slab *slab;
+    if (unlikely(!thread_push(object, &slab)))
+        face_free(object, slab, "operator delete");
 }
 
 #define OPERATOR(name, result, parameters, body)                                                                       \

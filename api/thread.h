@@ -52,9 +52,9 @@ static inline void *thread_pop(size_t size)
     return heap_pop(thread_heap, size);
 }
 
-static inline bool thread_push(void *object)
+static inline bool thread_push(void *object, struct slab **slab)
 {
-    return heap_push(thread_heap, object);
+    return heap_push_found(thread_heap, object, slab);
 }
 
 static inline bool thread_push_tabled(void *object, size_t size)
@@ -62,9 +62,9 @@ static inline bool thread_push_tabled(void *object, size_t size)
     return heap_push_tabled(thread_heap, object, size);
 }
 
-static inline bool thread_push_other(void *object)
+static inline bool thread_push_other(struct slab *slab, void *object)
 {
-    return heap_push_other(thread_heap, object);
+    return heap_push_other(thread_heap, slab, object);
 }
 
 /* For fork: holds the locks of this file. */

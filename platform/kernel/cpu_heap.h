@@ -119,10 +119,12 @@ slow:
     return false;
 }
 
-static inline bool thread_push(void *object)
+static inline bool thread_push(void *object, struct slab **slab)
 {
-    struct slab *slab;
-    return likely(heap_find_slab(&cpu_heap_map, object, &slab)) && likely(thread_push_slab(slab, object));
+    if (likely(heap_find_slab(&cpu_heap_map, object, slab)))
+        return likely(thread_push_slab(*slab, object));
+    *slab = NULL;
+    return false;
 }
 
 static inline bool thread_push_tabled(void *object, size_t size)
@@ -133,10 +135,10 @@ static inline bool thread_push_tabled(void *object, size_t size)
            likely(thread_push_slab(slab, object));
 }
 
-static inline bool thread_push_other(void *object)
+static inline bool thread_push_other(struct slab *slab, void *object)
 {
     struct weir_heap *heap = thread_enter();
-    bool pushed = heap_push_other(heap, object);
+    bool pushed = heap_push_other(heap, slab, object);
     thread_leave(heap);
     return pushed;
 }

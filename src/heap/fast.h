@@ -51,12 +51,6 @@ static inline bool heap_find_slab(const struct weir_heap *heap, const void *poin
     return word & WORD_SLAB;
 }
 
-/* The same, false also for slabs that are not the heap's own, in their ordinary state. */
-static inline bool heap_find_own_slab(struct weir_heap *heap, const void *pointer, struct slab **slab)
-{
-    return likely(heap_find_slab(heap, pointer, slab)) && likely(slab_owner_word(*slab) == (uintptr_t)heap);
-}
-
 /* Pushes onto the list of a slab of the heap's own. False, with nothing changed, if the object heads it already. */
 static inline bool heap_push_slab(struct weir_heap *heap, struct slab *slab, void *pointer)
 {
@@ -71,18 +65,27 @@ static inline bool heap_push_slab(struct weir_heap *heap, struct slab *slab, voi
     return true;
 }
 
-/* free. False if this needs the slow path; nothing was changed then. */
+/* free. False if this needs the slow path; nothing was changed then. heap_push_found also tells the slab, null if there
+ * is none. */
+static inline bool heap_push_found(struct weir_heap *heap, void *pointer, struct slab **slab)
+{
+    if (likely(heap_find_slab(heap, pointer, slab)))
+        return likely(slab_owner_word(*slab) == (uintptr_t)heap) && heap_push_slab(heap, *slab, pointer);
+    *slab = NULL;
+    return false;
+}
+
 static inline bool heap_push(struct weir_heap *heap, void *pointer)
 {
     struct slab *slab;
-    return heap_find_own_slab(heap, pointer, &slab) && heap_push_slab(heap, slab, pointer);
+    return heap_push_found(heap, pointer, &slab);
 }
 
 /* Sized free, of a size up to TABLED_SIZE_MAX: the slow path also for objects of another class. */
 static inline bool heap_push_tabled(struct weir_heap *heap, void *pointer, size_t size)
 {
     struct slab *slab;
-    return heap_find_own_slab(heap, pointer, &slab) &&
+    return likely(heap_find_slab(heap, pointer, &slab)) && likely(slab_owner_word(slab) == (uintptr_t)heap) &&
            likely(slab->class == heap->class_of_granules[(size + GRANULE - 1) / GRANULE]) &&
            heap_push_slab(heap, slab, pointer);
 }
@@ -107,13 +110,11 @@ static inline bool heap_batch_push(struct batch *batch, struct weir_heap *owner,
     return true;
 }
 
-/* The fast half of a free into another heap's slab: there is a batch for that heap already. False if not, or if this is
- * no such free; nothing was changed then. (That the batch's owner owns the slab says that the slab is the arena's.) */
-static inline bool heap_push_other(struct weir_heap *heap, void *pointer)
+/* The fast half of a free into another heap's slab, as found: there is a batch for that heap already. False if not, or
+ * if this is no such free; nothing was changed then. (That the batch's owner owns the slab says that the slab is the
+ * arena's.) */
+static inline bool heap_push_other(struct weir_heap *heap, struct slab *slab, void *pointer)
 {
-    struct slab *slab;
-    if (!heap_find_slab(heap, pointer, &slab))
-        return false;
     struct weir_heap *owner = slab_owner(slab);
     struct batch *batch = heap_batch(heap, owner);
     return likely(batch->owner == owner) && likely(slab_object_starts(slab, (uintptr_t)pointer)) &&

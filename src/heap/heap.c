@@ -292,16 +292,25 @@ static __attribute__((noinline)) bool refill(struct weir_heap *heap, unsigned cl
     return true;
 }
 
-/* The same when all is as usual and the current slab has something. False: nothing was done. */
-static inline bool refill_from_current(struct weir_heap *heap, unsigned class)
+/* What detach does when all is as usual and something came home to the current slab, as mostly. Null: nothing was done.
+ */
+static inline struct object *detach_usual(struct weir_heap *heap, unsigned class)
 {
-    if (is_quiet(heap) || atomic_load_explicit(&heap->inbox, memory_order_relaxed))
-        return false;
     struct slab *slab = heap->current[class];
-    if (!slab || !slab->free)
-        return false;
-    heap->bin[class] = detach(heap, slab);
-    return true;
+    if (!slab || !slab->free || unlikely(is_quiet(heap)) || unlikely(slab_marks(slab)) || unlikely(slab->holes) ||
+        atomic_load_explicit(&heap->inbox, memory_order_relaxed))
+        return NULL;
+    struct object *list = slab->free;
+    slab->free = NULL;
+    heap->given += slab->carved - slab->left;
+    heap->fresh[class] = false;
+    heap->handed_last = NULL;
+    slab->left = slab->carved;
+    if (!slab->away && slab->carved == slab->capacity) {
+        heap_unlink(heap, slab);
+        heap_link(heap, slab, true);
+    }
+    return list;
 }
 
 /* There is no slab for a small object: they want an aligned power of two of frames. A run of as many as the object
@@ -316,16 +325,25 @@ static __attribute__((noinline)) void *malloc_as_run(struct weir_heap *heap, uns
     return run_malloc(heap, size, 1, false);
 }
 
-void *heap_malloc_slow(struct weir_heap *heap, size_t size)
+static __attribute__((noinline)) void *malloc_slower(struct weir_heap *heap, size_t size)
 {
     if (!heap->arena)
         return NULL;
     if (size > SMALL_MAX)
         return run_malloc(heap, size, 1, false);
     unsigned class = class_of(size);
-    if (!heap->bin[class] && !refill_from_current(heap, class) && !refill(heap, class))
-        return malloc_as_run(heap, class, size);
-    return heap_pop_class(heap, class);
+    return heap->bin[class] || refill(heap, class) ? heap_pop_class(heap, class) : malloc_as_run(heap, class, size);
+}
+
+void *heap_malloc_slow(struct weir_heap *heap, size_t size)
+{
+    unsigned class = likely(size <= SMALL_MAX) ? class_of(size) : 0;
+    struct object *list = likely(size <= SMALL_MAX) && !heap->bin[class] ? detach_usual(heap, class) : NULL;
+    if (!list)
+        return malloc_slower(heap, size);
+    heap->bin[class] = list->next;
+    list->next = NULL;
+    return list;
 }
 
 void *weir_heap_malloc(struct weir_heap *heap, size_t size)
@@ -396,7 +414,8 @@ static __attribute__((noinline)) void free_slower(struct weir_heap *heap, void *
 
 void heap_free_slow(struct weir_heap *heap, void *object, const char *operation)
 {
-    if (unlikely(!heap_push_other(heap, object)))
+    struct slab *slab;
+    if (!heap_find_slab(heap, object, &slab) || unlikely(!heap_push_other(heap, slab, object)))
         free_slower(heap, object, operation);
 }
 
