@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
@@ -299,11 +300,13 @@ def find_programs(bench, scratch, patterns, with_applications):
 
 
 def run_rounds(bench, programs, allocators, rounds, budget):
-    """{program: {allocator: [samples]}}; the order of allocators turns from round to round.
+    """{program: {allocator: [samples]}}; the order of allocators is shuffled for each program and round: what one of them
+    leaves behind, pages that the host has backed above all, shall not always be the same other's.
 
     Every program runs at least once, and is left out of later rounds that the budget of seconds does not allow.
     """
     samples = {program.name: {allocator.name: [] for allocator in allocators} for program in programs}
+    chance = random.Random(rounds)
     start = time.monotonic()
     total = rounds * len(programs)
     for done in range(total):
@@ -313,8 +316,7 @@ def run_rounds(bench, programs, allocators, rounds, budget):
             note(f"stopped in round {number + 1} of {rounds}, to stay within two minutes")
             break
         left = f"  about {elapsed * (total / done - 1):.0f} s to go" if done else ""
-        turn = number % len(allocators)
-        for allocator in allocators[turn:] + allocators[:turn]:
+        for allocator in chance.sample(allocators, len(allocators)):
             so_far = samples[program.name][allocator.name]
             failures = [sample.outcome for sample in so_far if sample.outcome != "ok"]
             slow = len(so_far) >= 2 and min(sample.seconds for sample in so_far) > SLOW

@@ -106,6 +106,7 @@ static void check_heap(struct check *check, struct weir_heap *heap)
         }
     }
     hold(check, listed == owned, "a heap's slabs are in its lists");
+    hold(check, owned == heap->slab_frames, "a heap's frames are those of its classes");
     check_kept_slabs(check, heap);
     for (unsigned i = 0; i < KEPT_RUNS; i++)
         check->kept += heap->runs[i].frames;

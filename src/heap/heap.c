@@ -60,7 +60,7 @@ static void let_go(struct weir_heap *heap, struct slab *slab)
     unsigned class = slab->class;
     heap_unlink(heap, slab);
     sparse_leave(heap, slab);
-    heap->frames[class] -= slab_frames(slab);
+    heap_count_slab(heap, slab, false);
     if (heap->current[class] == slab) {
         heap->current[class] = NULL;
         bit_put(heap->empty, class, false);
@@ -475,7 +475,7 @@ static void discard(struct weir_heap *heap, struct slab *slab)
         next = slab->next;
         heap_unlink(heap, slab);
         sparse_leave(heap, slab);
-        heap->frames[slab->class] -= slab_frames(slab);
+        heap_count_slab(heap, slab, false);
         slab_release(heap->arena, slab);
     }
 }

@@ -121,6 +121,7 @@ struct weir_heap {
     struct slab *partial[CLASSES];               /* LIFO */
     struct slab *current[CLASSES];               /* the slab that last filled the bin */
     uint32_t frames[CLASSES];                    /* of its slabs, full ones included, kept ones not */
+    size_t slab_frames;                          /* in all of them */
     uint8_t handed[CLASSES];                     /* how many were since it was empty, see hand_on */
     bool fresh[CLASSES];                         /* whether all of the bin is zero but for the links */
     uint64_t empty[(CLASSES + 63) / 64];         /* whether the current slab is empty */
@@ -240,6 +241,14 @@ static inline unsigned slab_wake(unsigned capacity)
 static inline unsigned slab_frames(const struct slab *slab)
 {
     return 1U << slab->order;
+}
+
+/* The slab comes to one of the heap's classes, or leaves it. */
+static inline void heap_count_slab(struct weir_heap *heap, const struct slab *slab, bool comes)
+{
+    int frames = comes ? 1 << slab->order : -(1 << slab->order);
+    heap->frames[slab->class] += (uint32_t)frames;
+    heap->slab_frames += (size_t)frames;
 }
 
 /* Objects that are in use, or on their way from use to a list of the slab's. */

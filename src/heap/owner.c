@@ -60,7 +60,7 @@ static void hand_over(struct weir_heap *from, struct weir_heap *to, struct slab 
 {
     unsigned class = slab->class;
     heap_unlink(from, slab);
-    from->frames[class] -= slab_frames(slab);
+    heap_count_slab(from, slab, false);
     from->current[class] = NULL;
     sparse_leave(from, slab);
     sparse_watch(to, slab);
@@ -71,7 +71,7 @@ static void hand_over(struct weir_heap *from, struct weir_heap *to, struct slab 
         slab->left = (uint16_t)slab_wake(slab->capacity);
     }
     slab_set_owner(slab, to, 0);
-    to->frames[class] += slab_frames(slab);
+    heap_count_slab(to, slab, true);
 }
 
 void weir_heap_release(struct weir_heap *heap)
@@ -114,8 +114,8 @@ struct slab *heap_adopt(struct weir_heap *heap, unsigned class)
     if (slab) {
         heap_unlink(orphans, slab);
         sparse_leave(orphans, slab);
-        orphans->frames[class] -= slab_frames(slab);
-        heap->frames[class] += slab_frames(slab);
+        heap_count_slab(orphans, slab, false);
+        heap_count_slab(heap, slab, true);
         slab_set_owner(slab, heap, 0);
     }
     if (!orphans->partial[class])

@@ -11,10 +11,10 @@
  */
 #include "src/heap/sparse.h"
 
-/* A heap keeps empty slabs of up to 128 KiB and a quarter of what the arena holds, at most 2 MiB. (A sixteenth: bursts
+/* A heap keeps empty slabs of up to 256 KiB and a quarter of all its slabs, at most 2 MiB. (A sixteenth: bursts
  * of 64 objects of 4 KiB took twice as long.) */
 enum policy {
-    KEPT_LEAST = 32, /* frames */
+    KEPT_LEAST = 64, /* frames */
     KEPT_PART = 4,
     KEPT_MOST = 512,
 };
@@ -70,8 +70,8 @@ static unsigned kept_most(const struct weir_heap *heap)
 {
     if (heap->arena->config.idle_part)
         return KEPT_LEAST;
-    size_t part = atomic_load_explicit(&heap->arena->held, memory_order_relaxed) / KEPT_PART;
-    return (unsigned)(part < KEPT_MOST ? part + KEPT_LEAST : KEPT_MOST);
+    size_t most = KEPT_LEAST + (heap->slab_frames + heap->kept_frames) / KEPT_PART;
+    return most < KEPT_MOST ? (unsigned)most : KEPT_MOST;
 }
 
 static struct slab *take_kept(struct weir_heap *heap, unsigned order)
@@ -134,7 +134,7 @@ struct slab *slab_create(struct weir_heap *heap, unsigned class)
     slab->inverse = class_inverse[class];
     slab->next = slab->previous = NULL;
     slab_set_owner(slab, heap, 0);
-    heap->frames[class] += slab_frames(slab);
+    heap_count_slab(heap, slab, true);
     return slab;
 }
 

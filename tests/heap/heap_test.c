@@ -1,6 +1,7 @@
 /* A single owner's malloc and free. */
 #include <string.h>
 
+#include "src/heap/heap.h"
 #include "tests/heap/fixture.h"
 
 static struct fixture fixture;
@@ -150,6 +151,33 @@ static void a_bouncing_class_keeps_one_slab(void **state)
     weir_frames_stats(fixture.frames, &after);
     assert_int_equal(after.allocs, before.allocs);
     close_clean();
+}
+
+/* Objects that come and go in bursts shall lie in one slab soon. */
+static void a_bursting_class_keeps_one_slab(void **state)
+{
+    (void)state;
+    enum {
+        BURST = 64
+    };
+    static const size_t sizes[] = {256, 512, 1024};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) {
+        open_with((struct fixture_config){0});
+        size_t size = sizes[i / 2], frames = 0;
+        bool last_first = i % 2;
+        void *objects[BURST];
+        for (size_t round = 0; round < 20; round++) {
+            for (size_t k = 0; k < BURST; k++)
+                objects[k] = weir_heap_malloc(heap, size);
+            frames = heap->frames[class_of(size)];
+            for (size_t k = 0; k < BURST; k++)
+                weir_heap_free(heap, objects[last_first ? BURST - 1 - k : k]);
+        }
+        /* Beside it at most a short one, whose few objects go straight from free to malloc. */
+        assert_in_range(frames, BURST * size / WEIR_FRAME_SIZE, BURST * size / WEIR_FRAME_SIZE + 2);
+        assert_sound(&fixture);
+        close_clean();
+    }
 }
 
 static void what_does_not_bounce_goes_back(void **state)
@@ -321,6 +349,7 @@ int main(void)
         cmocka_unit_test(malloc_hides_the_link),
         cmocka_unit_test(alignment_of_every_power),
         cmocka_unit_test(a_bouncing_class_keeps_one_slab),
+        cmocka_unit_test(a_bursting_class_keeps_one_slab),
         cmocka_unit_test(what_does_not_bounce_goes_back),
         cmocka_unit_test(prompt_gives_back_at_once),
         cmocka_unit_test(thirty_classes_fit_in_two_mib),
