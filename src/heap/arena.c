@@ -197,7 +197,7 @@ size_t weir_arena_usable_size(const struct weir_arena *arena, const void *object
 {
     const struct slab *slab = arena_slab(arena, (uintptr_t)object);
     if (slab)
-        return slab_object_starts(slab, (uintptr_t)object) ? class_size(slab->class) : 0;
+        return slab_object_lives(slab, (uintptr_t)object) ? class_size(slab->class) : 0;
     size_t frames = run_length(arena, (uintptr_t)object);
     return frames ? frames << WEIR_FRAME_SHIFT : apart_size(arena, (uintptr_t)object);
 }

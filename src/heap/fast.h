@@ -117,7 +117,7 @@ static inline bool heap_push_other(struct weir_heap *heap, struct slab *slab, vo
 {
     struct weir_heap *owner = slab_owner(slab);
     struct batch *batch = heap_batch(heap, owner);
-    return likely(batch->owner == owner) && likely(slab_object_starts(slab, (uintptr_t)pointer)) &&
+    return likely(batch->owner == owner) && likely(slab_object_lives(slab, (uintptr_t)pointer)) &&
            heap_batch_push(batch, owner, slab, pointer);
 }
 

@@ -32,7 +32,7 @@ bool heap_free_in_turn(const struct weir_arena *arena, void *object)
 {
     struct slab *slab = arena_slab(arena, (uintptr_t)object);
     struct weir_heap *owner = slab ? slab_owner(slab) : NULL;
-    if (!owner || !owner->apart || !slab_object_starts(slab, (uintptr_t)object) || !heap_take_turn(owner, TURN_FREE))
+    if (!owner || !owner->apart || !slab_object_lives(slab, (uintptr_t)object) || !heap_take_turn(owner, TURN_FREE))
         return false;
     bool freed = atomic_load_explicit(&slab->owner, memory_order_relaxed) == (uintptr_t)owner &&
                  heap_push_slab(owner, slab, object);

@@ -12,7 +12,7 @@
  * away: it comes back, to the head because it is warm, when enough of its objects came home. The current slab is
  * looked at in any case, so that a program with few live objects never moves slabs between lists. A slab whose last
  * object comes home is let go, but for the current one: a loop around a slab's edge shall not start anew every round.
- * Slabs let go stay with the heap, up to a part of what the arena holds, as long as they are asked for (slab_keep).
+ * Slabs let go stay with the heap, up to a part of all its slabs, as long as they are asked for (slab_keep).
  */
 #include "src/heap/fast.h"
 #include "src/heap/sparse.h"
@@ -296,9 +296,10 @@ static __attribute__((noinline)) bool refill(struct weir_heap *heap, unsigned cl
  */
 static inline struct object *detach_usual(struct weir_heap *heap, unsigned class)
 {
+    if (unlikely(is_quiet(heap)) || atomic_load_explicit(&heap->inbox, memory_order_relaxed))
+        return NULL;
     struct slab *slab = heap->current[class];
-    if (!slab || !slab->free || unlikely(is_quiet(heap)) || unlikely(slab_marks(slab)) || unlikely(slab->holes) ||
-        atomic_load_explicit(&heap->inbox, memory_order_relaxed))
+    if (!slab || !slab->free || unlikely(slab_marks(slab)) || unlikely(slab->holes))
         return NULL;
     struct object *list = slab->free;
     slab->free = NULL;
@@ -401,7 +402,7 @@ static __attribute__((noinline)) void free_slower(struct weir_heap *heap, void *
 {
     struct slab *slab;
     if (!heap_find_slab(heap, object, &slab) || !slab_is_of(heap, slab) ||
-        !slab_object_starts(slab, (uintptr_t)object)) {
+        !slab_object_lives(slab, (uintptr_t)object)) {
         free_elsewhere(heap, object, operation);
         return;
     }

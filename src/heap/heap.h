@@ -67,11 +67,11 @@ enum slab_marks {
 
 struct slab {
     /* read by anybody who frees, rarely written */
-    _Alignas(128) _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
-    uintptr_t start;                        /* of its memory */
-    uint32_t size;                          /* of an object */
-    uint32_t inverse;                       /* of that, see slab_object_starts */
-    uint16_t capacity;                      /* objects */
+    _Alignas(64) _Atomic(uintptr_t) owner; /* heap | marks; 0: the descriptor is unused */
+    uintptr_t start;                       /* of its memory */
+    uint32_t size;                         /* of an object */
+    uint32_t inverse;                      /* of that, see slab_object_starts */
+    uint16_t capacity;                     /* objects */
     uint16_t carved;
     uint8_t class, order;  /* order: of its frames */
     _Atomic(bool) resized; /* some object was shrunk in place: free_sized can no longer be exact */
@@ -161,7 +161,7 @@ struct weir_heap {
 
 static_assert(sizeof(struct weir_heap) <= WEIR_FRAME_SIZE, "a heap takes one frame");
 
-/* Descriptors come in frames of 64, the first of which is this. */
+/* Descriptors come in frames of 32, the first of which is this. */
 struct slab_chunk {
     struct slab_chunk *next;
     const struct weir_arena *arena;
@@ -278,7 +278,7 @@ static inline struct weir_heap *slab_owner(struct slab *slab)
     return owner_heap(atomic_load_explicit(&slab->owner, memory_order_acquire));
 }
 
-static inline uintptr_t slab_marks(struct slab *slab)
+static inline uintptr_t slab_marks(const struct slab *slab)
 {
     return atomic_load_explicit(&slab->owner, memory_order_relaxed) & SLAB_MARKS;
 }
@@ -351,6 +351,12 @@ static inline bool slab_object_starts(const struct slab *slab, uintptr_t address
     uint32_t offset = (uint32_t)(address - slab->start);
     uint32_t number = (uint32_t)((uint64_t)offset * slab->inverse >> 32);
     return number * slab->size == offset && number < __atomic_load_n(&slab->carved, __ATOMIC_RELAXED);
+}
+
+/* The same, but for slabs in which nothing lives: what they keep was freed before. */
+static inline bool slab_object_lives(const struct slab *slab, uintptr_t address)
+{
+    return !(slab_marks(slab) & SLAB_EMPTY) && slab_object_starts(slab, address);
 }
 
 /* --- heap.c --- */

@@ -43,15 +43,22 @@ static void push_message(struct weir_heap *owner, struct object *head, uintptr_t
         !atomic_compare_exchange_weak_explicit(&owner->inbox, &next, head, memory_order_seq_cst, memory_order_relaxed));
 }
 
+/* Whether a message is as many objects as it says, each in a slab, the last one without a link. */
+static bool is_sound(const struct weir_heap *heap, const struct object *object)
+{
+    struct slab *slab;
+    if (!heap_find_slab(heap, object, &slab))
+        return false;
+    uintptr_t count = ((const struct message *)object)->link >> COUNT_SHIFT;
+    for (; count > 1 && heap_find_slab(heap, object->next, &slab); count--)
+        object = object->next;
+    return count == 1 && !object->next;
+}
+
 /* The message behind one in an inbox. */
 struct object *inbox_next(const struct object *message)
 {
     return (struct object *)(((const struct message *)message)->link & ADDRESS_MASK);
-}
-
-static uintptr_t message_length(const struct object *message)
-{
-    return ((const struct message *)message)->link >> COUNT_SHIFT;
 }
 
 /* What is wrong with an object that came home, or only different. Returns the strangers. */
@@ -69,32 +76,32 @@ static __attribute__((noinline)) struct object *unpack_odd(struct weir_heap *hea
     return strangers;
 }
 
-/* Frees the objects of a message into the heap's slabs; others are put before *strangers. False if the message is not
- * as many objects as it says, each in a slab, the last one without a link: what cannot be trusted stays counted as
- * used, lost, but never handed out twice. */
-static bool unpack(struct weir_heap *heap, struct object *object, uintptr_t count, struct object **strangers)
+/* Frees the objects of a message into the heap's slabs; others are put before `strangers`, which is returned. */
+static struct object *unpack(struct weir_heap *heap, struct object *object, struct object *strangers)
 {
-    for (struct object *next; count > 0; count--, object = next) {
-        struct slab *slab;
-        if (unlikely(!heap_find_slab(heap, object, &slab)))
-            return false;
+    for (struct object *next; object; object = next) {
         next = object->next;
+        struct slab *slab;
+        if (!heap_find_slab(heap, object, &slab))
+            break;
         bool usual = slab_owner_word(slab) == (uintptr_t)heap;
         if (unlikely(!usual || !heap_push_slab(heap, slab, object)))
-            *strangers = unpack_odd(heap, slab, object, *strangers);
+            strangers = unpack_odd(heap, slab, object, strangers);
     }
-    return object == NULL;
+    return strangers;
 }
 
 struct object *heap_take_inbox_locked(struct weir_heap *heap)
 {
     struct object *head = atomic_exchange_explicit(&heap->inbox, NULL, memory_order_seq_cst), *strangers = NULL;
     while (head) {
-        struct object *next = inbox_next(head);
-        if (!unpack(heap, head, message_length(head), &strangers)) {
+        if (!is_sound(heap, head)) {
+            /* What cannot be trusted stays counted as used: lost, but never handed out twice. */
             misuse(heap->arena, WEIR_CORRUPTED, (uintptr_t)head, 0, "weir_heap_free");
             break;
         }
+        struct object *next = inbox_next(head);
+        strangers = unpack(heap, head, strangers);
         head = next;
     }
     return strangers;

@@ -95,7 +95,7 @@ void *weir_heap_realloc(struct weir_heap *heap, void *object, size_t size)
     heap_wake(heap);
     struct slab *slab;
     if (likely(heap_find_slab(heap, object, &slab)) && likely(slab_is_of(heap, slab)) &&
-        likely(slab_object_starts(slab, (uintptr_t)object)))
+        likely(slab_object_lives(slab, (uintptr_t)object)))
         return resize_small(heap, slab, object, size, operation);
     return resize_large(heap, object, size, operation);
 }
