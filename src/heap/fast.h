@@ -103,7 +103,7 @@ static inline bool heap_batch_push(struct batch *batch, struct weir_heap *owner,
 {
     if (unlikely(batch->owner != owner) || unlikely(batch->room <= 0) || unlikely(batch->head == object))
         return false;
-    object->next = batch->head;
+    object->next = link_on_its_way(batch->head);
     batch->head = object;
     batch->count++;
     batch->room -= (int32_t)slab->size;

@@ -58,6 +58,21 @@ struct object {
     struct object *next;
 };
 
+/* On its way to another heap an object's link is marked, so that the owner, who frees one object after the other, never
+ * takes for one of them what is in a list of his already, or the program's. */
+#define ON_ITS_WAY ((uintptr_t)1)
+
+static inline struct object *link_on_its_way(const struct object *next)
+{
+    return (struct object *)((uintptr_t)next | ON_ITS_WAY);
+}
+
+/* What a link leads to, marked or not. */
+static inline struct object *link_target(const struct object *link)
+{
+    return (struct object *)((uintptr_t)link & ~ON_ITS_WAY);
+}
+
 /* Marks in the low bits of a slab's owner word. Each makes the owner's fast free miss its one comparison. */
 enum slab_marks {
     SLAB_EMPTY = 1, /* kept though empty: the next free into it is a double free */

@@ -43,18 +43,6 @@ static void push_message(struct weir_heap *owner, struct object *head, uintptr_t
         !atomic_compare_exchange_weak_explicit(&owner->inbox, &next, head, memory_order_seq_cst, memory_order_relaxed));
 }
 
-/* Whether a message is as many objects as it says, each in a slab, the last one without a link. */
-static bool is_sound(const struct weir_heap *heap, const struct object *object)
-{
-    struct slab *slab;
-    if (!heap_find_slab(heap, object, &slab))
-        return false;
-    uintptr_t count = ((const struct message *)object)->link >> COUNT_SHIFT;
-    for (; count > 1 && heap_find_slab(heap, object->next, &slab); count--)
-        object = object->next;
-    return count == 1 && !object->next;
-}
-
 /* The message behind one in an inbox. */
 struct object *inbox_next(const struct object *message)
 {
@@ -76,32 +64,37 @@ static __attribute__((noinline)) struct object *unpack_odd(struct weir_heap *hea
     return strangers;
 }
 
-/* Frees the objects of a message into the heap's slabs; others are put before `strangers`, which is returned. */
-static struct object *unpack(struct weir_heap *heap, struct object *object, struct object *strangers)
+/* Frees the objects of a message into the heap's slabs; others are put before *strangers. False if the message is not
+ * as many objects as it says, each in a slab and with a marked link, the last one to nowhere: what follows is not
+ * trusted then and stays counted as used, lost, but never handed out twice. */
+static bool unpack(struct weir_heap *heap, struct object *object, struct object **strangers)
 {
-    for (struct object *next; object; object = next) {
-        next = object->next;
+    for (uintptr_t count = ((const struct message *)object)->link >> COUNT_SHIFT; count > 0; count--) {
         struct slab *slab;
-        if (!heap_find_slab(heap, object, &slab))
-            break;
+        if (unlikely(!heap_find_slab(heap, object, &slab)))
+            return false;
+        uintptr_t link = (uintptr_t)object->next;
+        if (unlikely(!(link & ON_ITS_WAY)))
+            return false;
         bool usual = slab_owner_word(slab) == (uintptr_t)heap;
         if (unlikely(!usual || !heap_push_slab(heap, slab, object)))
-            strangers = unpack_odd(heap, slab, object, strangers);
+            *strangers = unpack_odd(heap, slab, object, *strangers);
+        object = (struct object *)(link - ON_ITS_WAY);
     }
-    return strangers;
+    return object == NULL;
 }
 
 struct object *heap_take_inbox_locked(struct weir_heap *heap)
 {
     struct object *head = atomic_exchange_explicit(&heap->inbox, NULL, memory_order_seq_cst), *strangers = NULL;
     while (head) {
-        if (!is_sound(heap, head)) {
-            /* What cannot be trusted stays counted as used: lost, but never handed out twice. */
+        struct slab *slab;
+        bool known = heap_find_slab(heap, head, &slab);
+        struct object *next = known ? inbox_next(head) : NULL;
+        if (!known || !unpack(heap, head, &strangers)) {
             misuse(heap->arena, WEIR_CORRUPTED, (uintptr_t)head, 0, "weir_heap_free");
             break;
         }
-        struct object *next = inbox_next(head);
-        strangers = unpack(heap, head, strangers);
         head = next;
     }
     return strangers;
@@ -125,7 +118,7 @@ void heap_deliver(const struct weir_arena *arena, struct object *list)
 {
     for (struct object *next; list; list = next) {
         next = list->next;
-        list->next = NULL;
+        list->next = link_on_its_way(NULL);
         struct weir_heap *owner = slab_owner(frame_word_slab(arena->map, (uintptr_t)list));
         if (owner)
             deliver(arena, owner, list, 1);
@@ -155,7 +148,7 @@ static void free_apart(struct weir_heap *heap, struct weir_heap *owner, struct o
             heap_free_slow(owner, object, operation);
         heap_end_turn(owner);
     } else {
-        object->next = NULL;
+        object->next = link_on_its_way(NULL);
         heap->remote_frees++;
         deliver(heap->arena, owner, object, 1);
     }

@@ -61,7 +61,7 @@ RACY static void take_list_away(const struct weir_arena *arena, const struct obj
         if (!slab || slab->class >= CLASSES || (uintptr_t)object % GRANULE != 0)
             break;
         take_away(&rows[slab->class], 1);
-        object = *(struct object *const volatile *)&object->next;
+        object = link_target(*(struct object *const volatile *)&object->next);
     }
 }
 

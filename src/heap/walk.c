@@ -23,7 +23,7 @@ static bool mark_list(const struct slab *slab, const struct object *object, unsi
 static bool mark_some(const struct slab *slab, const struct object *object, struct slab_map *map)
 {
     uintptr_t end = slab->start + (WEIR_FRAME_SIZE << slab->order);
-    for (; object; object = object->next) {
+    for (; object; object = link_target(object->next)) {
         if ((uintptr_t)object < slab->start || (uintptr_t)object >= end)
             continue;
         if (!mark_list(slab, object, 1, map))
