@@ -229,8 +229,6 @@ static void a_corrupted_remote_list(void **state)
         for (size_t k = 2; k < 20; k++)
             weir_heap_free(heap, objects[k]);
     }
-    weir_arena_destroy(fixture.arena);
-    fixture.arena = NULL;
 }
 
 /* Freed from elsewhere, another after it, and again: their links make a circle. */
@@ -252,8 +250,6 @@ static void a_circle_of_remote_frees(void **state)
         for (size_t i = 2; i < 60; i++)
             assert_ptr_not_equal(object, objects[i]);
     }
-    weir_arena_destroy(fixture.arena);
-    fixture.arena = NULL;
 }
 
 /* A slab that is empty keeps its objects for later; none of them is anybody's. */
@@ -286,6 +282,8 @@ static void what_an_empty_slab_keeps(void **state)
 static int close_after_corruption(void **state)
 {
     (void)state;
+    weir_arena_destroy(fixture.arena);
+    fixture.arena = NULL;
     fixture_close(&fixture);
     return 0;
 }

@@ -132,6 +132,7 @@ static void the_check_sees_what_is_broken(void **state)
     BREAK(slab->capacity++, slab->capacity--, "capacity follows from size");
     BREAK(slab->start += 4096, slab->start -= 4096, "every frame of a slab carries its descriptor");
     BREAK(heap->frames[slab->class]++, heap->frames[slab->class]--, "a heap's slabs are in its lists");
+    BREAK(heap->slab_frames++, heap->slab_frames--, "a heap's frames are those of its classes");
     BREAK(atomic_fetch_add(&fixture.arena->held, 1), atomic_fetch_sub(&fixture.arena->held, 1),
           "held = slabs + runs + metadata");
     BREAK(atomic_fetch_add(&fixture.arena->slabs, 1), atomic_fetch_sub(&fixture.arena->slabs, 1),
