@@ -66,7 +66,7 @@ static const struct description table[OPTIONS] = {
 };
 
 /* Names that begin as options do, but belong to weir's tool, tests and examples. */
-static const char *const others[] = {"EXAMPLES", "FIRECRACKER", "LIB", "LONG", "PHASES", "ROUNDS", "SEED", "VERSION"};
+static const char *const others[] = {"EXAMPLES", "LIB", "LONG", "PHASES", "ROUNDS", "SEED", "VERSION"};
 
 _Atomic(size_t) option_values[OPTIONS];
 atomic_bool options_known;

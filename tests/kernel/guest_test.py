@@ -4,7 +4,7 @@
     guest_test.py WEIR [SOURCE_ROOT] [--only WORD]...
 
 WEIR is the tool. KVM is used where it works, beside emulation. Firecracker is skipped, with a line, where the tool
-does not find one; WEIR_FIRECRACKER may name it.
+does not find one; FIRECRACKER may name it.
 """
 import argparse
 import functools
@@ -78,7 +78,7 @@ class Guests:
                 if not os.access("/dev/kvm", os.R_OK | os.W_OK):
                     raise tap.Skip("no /dev/kvm")
             if host == "firecracker":
-                binary = os.environ.get("WEIR_FIRECRACKER") or shutil.which("firecracker")
+                binary = os.environ.get("FIRECRACKER") or shutil.which("firecracker")
                 if binary is None:
                     raise tap.Skip("no firecracker on the PATH")
                 words.append(f"--firecracker={binary}")

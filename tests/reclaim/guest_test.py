@@ -3,7 +3,7 @@
 
     guest_test.py WEIR [SOURCE_ROOT] [--only WORD]... [--full | --measure]
 
-WEIR is the tool. Firecracker is skipped, with a line, where the tool does not find one; WEIR_FIRECRACKER may name it.
+WEIR is the tool. Firecracker is skipped, with a line, where the tool does not find one; FIRECRACKER may name it.
 Without --full, hosts other than microvm run only what they can change.
 --measure prints rates instead of testing.
 """
@@ -46,7 +46,7 @@ class Guests:
         """The tool's report of one run, its samples as (t, rss) and its phases by name (the last of each)."""
         words = list(HOSTS[host])
         if host == "firecracker":
-            binary = os.environ.get("WEIR_FIRECRACKER") or shutil.which("firecracker")
+            binary = os.environ.get("FIRECRACKER") or shutil.which("firecracker")
             if binary is None:
                 raise tap.Skip("no firecracker in the PATH")
             if not os.access("/dev/kvm", os.R_OK | os.W_OK):
