@@ -147,6 +147,8 @@ static const char *check_bodies(const struct weir_frames *f, const struct walk *
     size_t end = walk->n + walk->count;
     if (walk->word == 0)
         return NULL; /* a single frame */
+    if (walk->word & ((1 << WORD_ORDER_SHIFT) - 1))
+        return "the head of a run has a bit that no word has";
     if (word_order(walk->word) != order_up(f, walk->n, end))
         return "the head of a run has the wrong order";
     for (size_t n = walk->n; n < end;) {
@@ -154,6 +156,19 @@ static const char *check_bodies(const struct weir_frames *f, const struct walk *
         if (n != walk->n && word_load(f, n) != word_block(order, KIND_BODY, n - walk->n))
             return "a body of a run does not lead to its head";
         n += (size_t)1 << order;
+    }
+    return NULL;
+}
+
+/* A slab's frames have its descriptor and are no runs. */
+static const char *check_slab(const struct weir_frames *f, const struct walk *walk)
+{
+    uintptr_t descriptor = (uintptr_t)word_slab(walk->word);
+    if (descriptor == 0 || descriptor % 16 != 0)
+        return "a slab's descriptor is null or misaligned";
+    for (size_t n = walk->n; n < walk->n + walk->count; n++) {
+        if (single_is(f, n))
+            return "a frame is a slab's and a run";
     }
     return NULL;
 }
@@ -214,8 +229,7 @@ static const char *check_pieces(const struct weir_frames *f, struct sums *sums)
             sums->free_backed += backed;
             break;
         case WEIR_FRAME_SLAB:
-            if ((uintptr_t)word_slab(walk.word) % 16 != 0)
-                what = "a slab's descriptor is misaligned";
+            what = check_slab(f, &walk);
             break;
         case WEIR_FRAME_CACHED:
             sums->cached += walk.count;
