@@ -10,7 +10,7 @@ enum {
     PAGE = 4096
 };
 
-static long replacements = 400, live = 20, least = 5, most = 25, seed = 1;
+static long replacements = 2000, live = 20, least = 5, most = 25, seed = 1;
 
 struct buffer {
     char *bytes;
