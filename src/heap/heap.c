@@ -102,6 +102,14 @@ static void make_current(struct weir_heap *heap, struct slab *slab)
         sparse_watch(heap, before);
 }
 
+/* The current slab is empty, and stays as it is. */
+static inline void stay_empty(struct weir_heap *heap, struct slab *slab)
+{
+    slab_set_owner(slab, heap, SLAB_EMPTY);
+    bit_put(heap->empty, slab->class, true);
+    bit_put(heap->stale, slab->class, false);
+}
+
 /* Of the empty slabs of a class the largest stays as it is, if nothing better is there: it is the current one. So
  * bursts that return find room for all of them in one slab. */
 static void emptied(struct weir_heap *heap, struct slab *slab)
@@ -121,9 +129,7 @@ static void emptied(struct weir_heap *heap, struct slab *slab)
     }
     if (current != slab)
         make_current(heap, slab);
-    slab_set_owner(slab, heap, SLAB_EMPTY);
-    bit_put(heap->empty, class, true);
-    bit_put(heap->stale, class, false);
+    stay_empty(heap, slab);
 }
 
 void heap_slab_settle(struct weir_heap *heap, struct slab *slab)
@@ -179,8 +185,13 @@ static bool hand_on(struct weir_heap *heap, struct slab *slab)
 
 void heap_slab_event(struct weir_heap *heap, struct slab *slab)
 {
+    bool keeps = !heap->arena->config.prompt && !is_quiet(heap);
+    if (slab->rest == 0 && heap->current[slab->class] == slab && slab->capacity > 1 && keeps) {
+        stay_empty(heap, slab);
+        return;
+    }
     bool single = slab->away && (slab->rest ? slab->capacity < WAKE_AT_ONCE : slab->capacity == 1);
-    if (single && !heap->arena->config.prompt && !is_quiet(heap) && hand_on(heap, slab))
+    if (single && keeps && hand_on(heap, slab))
         return;
     heap_slab_settle(heap, slab);
     if (!is_quiet(heap))
@@ -299,8 +310,14 @@ static inline struct object *detach_usual(struct weir_heap *heap, unsigned class
     if (unlikely(is_quiet(heap)) || atomic_load_explicit(&heap->inbox, memory_order_relaxed))
         return NULL;
     struct slab *slab = heap->current[class];
-    if (!slab || !slab->free || unlikely(slab_marks(slab)) || unlikely(slab->holes))
+    if (!slab || !slab->free || unlikely(slab_marks(slab) & ~(uintptr_t)SLAB_EMPTY) || unlikely(slab->holes))
         return NULL;
+    if (unlikely(++heap->events >= STEP_EVENTS))
+        return NULL;
+    if (slab_marks(slab)) {
+        slab_set_owner(slab, heap, 0);
+        bit_put(heap->empty, class, false);
+    }
     struct object *list = slab->free;
     slab->free = NULL;
     heap->given += slab->carved - slab->left;

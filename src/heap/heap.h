@@ -152,7 +152,7 @@ struct weir_heap {
     struct batch batches[BATCHES];               /* direct-mapped by owner */
     struct kept_run runs[KEPT_RUNS];
     unsigned next_run; /* FIFO: the oldest */
-    unsigned events;   /* slow paths taken, see heap_step */
+    unsigned events;   /* slow paths taken since the last step, weighed, see heap_event */
     size_t freed;      /* frames given to the frame table, see heap_pulse */
     size_t idle;       /* frames of its slabs that hold nothing in use, as far as known */
     bool climbing;     /* inside the ladder: no reclaim within reclaim */
@@ -398,7 +398,7 @@ void heap_discard_slabs(struct weir_heap *heap);
 /* Gives back empty slabs and kept runs but for *keep bytes, which it counts down. */
 void heap_drop_spares(struct weir_heap *heap, size_t *keep);
 
-/* The slow path's every-so-often: see HEAP_STEP. */
+/* The slow path's every-so-often: see heap_event. */
 void heap_step(struct weir_heap *heap);
 
 /* Tells the platform, with no lock held, that frames became free: it may hand them on at once. */
@@ -412,10 +412,18 @@ static inline void heap_pulse(struct weir_heap *heap)
         heap_tell_freed(heap);
 }
 
+/* A heap steps after so many events. A slow path counts EVENT, a bin filled from the current slab one: a thread that
+ * does nothing else must come to a step, too. */
+#define STEP_EVENTS 1024u
+#define EVENT       16u
+
 static inline void heap_event(struct weir_heap *heap)
 {
-    if (unlikely(++heap->events % 64 == 0))
-        heap_step(heap);
+    heap->events += EVENT;
+    if (likely(heap->events < STEP_EVENTS))
+        return;
+    heap->events = 0;
+    heap_step(heap);
 }
 
 void heap_free_slow(struct weir_heap *heap, void *object, const char *operation);

@@ -56,6 +56,24 @@ static void remote_frees_come_home(void **state)
     close_clean();
 }
 
+/* What a heap holds back for another goes home, too, when it does nothing from then on but fill bins from its current
+ * slab: whether that becomes empty in between or not. */
+static void a_busy_heap_sends_what_it_holds_back(void **state)
+{
+    (void)state;
+    for (int lives = 0; lives <= 1; lives++) {
+        open_with((struct fixture_config){0});
+        void *theirs = weir_heap_malloc(heap, 64), *mine = lives ? weir_heap_malloc(other, 512) : NULL;
+        weir_heap_free(other, theirs);
+        for (unsigned i = 0; i < 20000 && !atomic_load(&heap->inbox); i++)
+            weir_heap_free(other, weir_heap_malloc(other, 512));
+        assert_non_null(atomic_load(&heap->inbox));
+        weir_heap_free(other, mine);
+        assert_sound(&fixture);
+        close_clean();
+    }
+}
+
 /* A heap that only frees keeps nothing, and its owner's next collect finds all of it. */
 static void collect_takes_everything_home(void **state)
 {
@@ -247,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_quiet_owner_wakes_with_whatever_it_does),
         cmocka_unit_test(survivors_are_adopted),
         cmocka_unit_test(orphans_go_when_their_last_object_goes),
+        cmocka_unit_test(a_busy_heap_sends_what_it_holds_back),
         cmocka_unit_test(batches_find_the_new_owner),
         cmocka_unit_test(an_owner_that_goes_while_it_is_locked_is_noticed),
         cmocka_unit_test(released_heaps_are_used_again),
