@@ -186,7 +186,7 @@ static bool hand_on(struct weir_heap *heap, struct slab *slab)
 void heap_slab_event(struct weir_heap *heap, struct slab *slab)
 {
     bool keeps = !heap->arena->config.prompt && !is_quiet(heap);
-    if (slab->rest == 0 && heap->current[slab->class] == slab && slab->capacity > 1 && keeps) {
+    if (slab->capacity > 1 && slab->rest == 0 && heap->current[slab->class] == slab && keeps) {
         stay_empty(heap, slab);
         return;
     }
