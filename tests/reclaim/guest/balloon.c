@@ -40,21 +40,21 @@ int main(int argc, char **argv)
     if (argc > 4 && strcmp(argv[4], "quiet") == 0)
         weir_reclaim_set_reporting(weir_kernel_reclaim(), false);
     rest(0.2);
-    phase("before");
+    phase_seen("before");
     char *memory = malloc(bytes);
     if (memory == NULL)
         return 2;
     touch(memory, bytes);
-    phase("touched");
+    phase_seen("touched");
     free(memory);
     watch("inflation", target);
-    phase("inflated");
+    phase_seen("inflated");
     watch("deflation", 0);
-    phase("deflated");
+    phase_seen("deflated");
     memory = malloc(again);
     if (memory == NULL)
         return 4;
     touch(memory, again);
-    phase("again");
+    phase_seen("again");
     return 0;
 }

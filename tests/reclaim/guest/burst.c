@@ -30,14 +30,14 @@ int main(int argc, char **argv)
     if (pieces == NULL)
         return 1;
     rest(0.3);
-    phase("before");
+    phase_seen("before");
     for (size_t i = 0; i < count; i++) {
         pieces[i] = malloc(piece);
         if (pieces[i] == NULL)
             return 2;
         touch(pieces[i], piece);
     }
-    phase("peak");
+    phase_seen("peak");
     for (size_t i = 0; i < count; i++)
         free(pieces[i]);
     free(pieces);

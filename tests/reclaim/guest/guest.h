@@ -64,6 +64,13 @@ static inline void phase(const char *name)
     fflush(stdout);
 }
 
+/* The same, and time for the host to look at the guest's memory before the guest goes on. */
+static inline void phase_seen(const char *name)
+{
+    phase(name);
+    rest(0.5);
+}
+
 static inline size_t argument(int argc, char **argv, int n, size_t otherwise)
 {
     return argc > n ? (size_t)strtoull(argv[n], NULL, 10) : otherwise;
